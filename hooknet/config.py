@@ -1,0 +1,254 @@
+"""Configuration: hooknet.toml, and the per-network settings that CNI and netavark configurations carry.
+
+Rules. An unknown key is an error that names the nearest known one. A value of the wrong type or range is an error
+that names its place. Durations are seconds, or text such as "90s", "5m", "2h", "1d". Per-network settings are
+looked up in the CNI configuration first (the `ipam` section before the plugin's own keys), then in
+`[network.NAME]` of hooknet.toml, then the defaults here; so an unchanged conflist can be tuned from the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import msgspec
+
+from hooknet.errors import HooknetError, Kind
+
+DEFAULT_CONFIG = Path("/etc/hooknet/hooknet.toml")
+DEFAULT_RUN_DIR = Path("/run/hooknet")
+DEFAULT_STATE_DIR = Path("/var/lib/hooknet")
+DEFAULT_PODMAN_URL = "unix:///run/podman/podman.sock"
+
+Duration = float
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Acd = Literal["off", "optimistic", "strict"]
+Scope = Literal["host", "fleet"]
+Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast"]
+
+SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+INFINITE = "infinite"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """What an administrator may set for one network.
+
+    acd: address conflict detection (RFC 5227). client_id: `name`, `mac`, `container-id` or hexadecimal bytes.
+    identity_scope: whether the machine-id is part of the identity. suppress: what the server says and hooknet
+    ignores. metric: of every route. lease_time: option 51, seconds; `"infinite"` is 0xffffffff. timeout: seconds
+    until an ADD without an answer from a server fails. fqdn: send option 81 instead of 12. broadcast: always ask
+    for broadcast replies. probe_server: let STATUS probe for a server.
+    """
+
+    acd: Acd = "optimistic"
+    client_id: str = "name"
+    identity_scope: Scope = "host"
+    hostname: str | None = None
+    send_hostname: bool = True
+    fqdn: bool = False
+    suppress: tuple[Suppressible, ...] = ()
+    metric: int | None = None
+    lease_time: Duration | None = None
+    vendor_class: str | None = None
+    user_class: tuple[str, ...] = ()
+    rapid_commit: bool = False
+    broadcast: bool = False
+    allow_servers: tuple[IPv4Network, ...] = ()
+    deny_servers: tuple[IPv4Network, ...] = ()
+    timeout: Duration = 10.0
+    probe_server: bool = False
+
+    def __post_init__(self) -> None:
+        if self.client_id not in {"name", "mac", "container-id"}:
+            client_id_bytes(self.client_id)
+        if not 1 <= self.timeout <= 300:  # noqa: PLR2004 - seconds
+            raise bad_value("timeout", self.timeout, "a time from 1 to 300 seconds")
+        if self.lease_time is not None and not 1 <= self.lease_time <= 0xFFFFFFFF:  # noqa: PLR2004
+            raise bad_value("lease_time", self.lease_time, "1 to 4294967294 seconds, or \"infinite\"")
+        if self.metric is not None and not 0 <= self.metric <= 0xFFFFFFFF:  # noqa: PLR2004
+            raise bad_value("metric", self.metric, "0 to 4294967295")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonConfig:
+    """`[daemon]`: how the daemon runs. Times are seconds."""
+
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    grace_period: Duration = 5.0
+    reconcile_interval: Duration = 60.0
+    stop_timeout: Duration = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodmanConfig:
+    """`[podman]`: whose events to follow. `url` may be one URL or several; an empty list follows nobody."""
+
+    url: str | tuple[str, ...] = DEFAULT_PODMAN_URL
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.url,) if isinstance(self.url, str) else self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginsConfig:
+    """`[plugins]`: what may be loaded (`allow` empty = everything not in `disable`), and each `[plugins.NAME]`."""
+
+    allow: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    budget: Duration = 2.0
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole of hooknet.toml, validated."""
+
+    daemon: DaemonConfig = field(default_factory=DaemonConfig)
+    podman: PodmanConfig = field(default_factory=PodmanConfig)
+    plugins: PluginsConfig = field(default_factory=PluginsConfig)
+    network: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    path: Path | None = None
+
+    def settings_for(self, network: str, given: Mapping[str, Any]) -> NetworkSettings:
+        """The settings of `network`: `given` (from the runtime's configuration) over `[network.NAME]`."""
+        merged = {**self.network.get(network, {}), **given}
+        return bind(NetworkSettings, merged, f"network {network!r}")
+
+
+def bad_value(key: str, value: object, expected: str) -> HooknetError:
+    return HooknetError(Kind.BAD_CONFIG, f"{key} = {value!r} is not valid", hint=f"give {expected}")
+
+
+def client_id_bytes(text: str) -> bytes:
+    """A client-id given as hexadecimal digits, with or without colons. Raises BAD_CONFIG (RFC 2132, 9.14: >= 2)."""
+    try:
+        raw = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        raw = b""
+    if not 2 <= len(raw) <= 255:  # noqa: PLR2004 - RFC 2132 section 9.14
+        raise bad_value("client_id", text, 'one of "name", "mac", "container-id", or 2 to 255 bytes as hex')
+    return raw
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from a number or from text such as "90s", "5m", "1.5h", "2d", "infinite"."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and value == INFINITE:
+        seconds = float(0xFFFFFFFF)
+    elif isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip())):
+        seconds = float(found[1]) * UNITS[found[2]]
+    else:
+        raise ValueError(f'expected seconds or a duration such as "5m", got {value!r}')
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"a duration can't be {value!r}")
+    return seconds
+
+
+def bind(cls: type[T], data: Mapping[str, Any], where: str) -> T:
+    """Build the dataclass `cls` from `data`. Raises BAD_CONFIG naming `where`, the key and the remedy.
+
+    Fields annotated `Duration` (or `Duration | None`) take durations; network and address types take text.
+    """
+    known = {f.name: f for f in fields(cast("Any", cls))}
+    prepared: dict[str, Any] = {}
+    for key, value in data.items():
+        name = key.replace("-", "_")
+        if name not in known or not known[name].init:
+            raise unknown_key(key, list(known), where)
+        try:
+            prepared[name] = parse_duration(value) if is_duration(known[name].type, value) else value
+        except ValueError as error:
+            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key}: {error}") from None
+    try:
+        return msgspec.convert(prepared, cls, dec_hook=decode_foreign, strict=True)
+    except msgspec.ValidationError as error:
+        cause = error.__cause__
+        if isinstance(cause, HooknetError):
+            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {cause.message}", hint=cause.hint) from None
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{where}: {error}", hint="see docs/reference/configuration.md"
+        ) from None
+    except HooknetError as error:
+        raise HooknetError(Kind.BAD_CONFIG, f"{where}: {error.message}", hint=error.hint) from None
+
+
+def is_duration(annotation: Any, value: Any) -> bool:
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return value is not None and "Duration" in text
+
+
+def decode_foreign(wanted: type, value: Any) -> Any:
+    """msgspec's hook for the types that TOML and JSON have not."""
+    if wanted in {IPv4Network, IPv4Address, Path}:
+        return wanted(value)
+    raise NotImplementedError(f"no conversion to {wanted}")
+
+
+def unknown_key(key: str, known: list[str], where: str) -> HooknetError:
+    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "known keys: " + ", ".join(sorted(known))
+    return HooknetError(Kind.BAD_CONFIG, f"{where}: unknown key {key!r}", hint=hint)
+
+
+def parse(text: str, where: str) -> Config:
+    """Parse the text of a hooknet.toml. `where` names it in errors."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise HooknetError(Kind.BAD_CONFIG, f"{where} is not valid TOML: {error}") from None
+    sections = {"daemon", "podman", "plugins", "network"}
+    for key, value in data.items():
+        if key not in sections:
+            raise unknown_key(key, sorted(sections), where)
+        if not isinstance(value, dict):
+            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key} must be a table", hint=f"write [{key}]")
+    networks = data.get("network", {})
+    for name, settings in networks.items():
+        if not isinstance(settings, dict):
+            raise HooknetError(
+                Kind.BAD_CONFIG, f"{where}: network.{name} must be a table", hint=f"write [network.{name}]"
+            )
+        bind(NetworkSettings, settings, f"{where}: [network.{name}]")
+    plugins = dict(data.get("plugins", {}))
+    tables = {name: plugins.pop(name) for name in list(plugins) if isinstance(plugins[name], dict)}
+    return Config(
+        daemon=bind(DaemonConfig, data.get("daemon", {}), f"{where}: [daemon]"),
+        podman=bind(PodmanConfig, data.get("podman", {}), f"{where}: [podman]"),
+        plugins=replace(bind(PluginsConfig, plugins, f"{where}: [plugins]"), settings=tables),
+        network=networks,
+    )
+
+
+def load(path: Path | None) -> Config:
+    """Read hooknet.toml. Without `path` the default file is read if it is there. Raises BAD_CONFIG or IO."""
+    chosen = path or DEFAULT_CONFIG
+    try:
+        descriptor = os.open(chosen, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(descriptor, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        if path is None:
+            return Config()
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"there is no configuration file {path}", hint="leave --config away for the defaults"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise HooknetError(Kind.BAD_CONFIG, f"{chosen} is not UTF-8: {error}") from None
+    except OSError as error:
+        raise HooknetError(Kind.IO, f"can't read {chosen}: {error.strerror}") from None
+    return replace(parse(text, str(chosen)), path=chosen)

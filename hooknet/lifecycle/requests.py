@@ -1,0 +1,98 @@
+"""What a front end says to the lifecycle, and what it gets back. No front end is visible from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any
+
+from hooknet.config import NetworkSettings
+from hooknet.model import Attachment, AttachmentKey, Lease, Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWanted:
+    """How the container's interface is to be made. None in an `AttachRequest` means that it exists already.
+
+    mode: a macvlan mode (`bridge`, `private`, `vepa`, `passthru`). mtu: bytes, None for the parent's.
+    parent_in_netns: the parent is looked up inside the container's netns (CNI `linkInContainer`).
+    """
+
+    mode: str = "bridge"
+    mtu: int | None = None
+    bcqueuelen: int | None = None
+    parent_in_netns: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachRequest:
+    """One interface to attach.
+
+    parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours.
+    link: None when another plugin made the interface (IPAM only). l2_only: no lease is ours. given: the
+    per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
+    request besides the defaults, `parameters_only` to request nothing else. options: further options to send.
+    requested_address: the runtime wants exactly this address.
+    """
+
+    key: AttachmentKey
+    netns: str
+    runtime: Runtime = Runtime.CNI
+    container_name: str | None = None
+    parent: str | None = None
+    mac: str | None = None
+    link: LinkWanted | None = None
+    l2_only: bool = False
+    given: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[int, ...] = ()
+    skip_parameters: tuple[int, ...] = ()
+    options: Mapping[int, bytes] = field(default_factory=dict)
+    requested_address: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """What is there after a successful attach. `lease` is None on an L2-only network. `mtu`: bytes."""
+
+    attachment: Attachment
+    mac: str
+    mtu: int
+    settings: NetworkSettings
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachRequest:
+    """One interface to give back. `netns` None: it is gone, or the runtime does not tell.
+
+    `delete_link`: False when another plugin made the interface (IPAM only). `netns_id`/`at`: from a tombstone:
+    the (device, inode) of the netns and the wall clock (seconds) when the caller left it; nothing that was
+    attached later, or to another netns, is touched.
+    """
+
+    key: AttachmentKey
+    netns: str | None = None
+    delete_link: bool = True
+    netns_id: tuple[int, int] | None = None
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentView:
+    """One row of `hooknet leases`: what the daemon holds, ready for JSON.
+
+    state: the DHCP client's (`BOUND`, `RENEWING`, …) or `L2` without a lease. changed_by: field of the request to
+    the plugin that changed it. timing: the last ADD, step to milliseconds since its start, in order.
+    """
+
+    attachment: Attachment
+    phase: str
+    state: str
+    mac: str
+    client_id: str
+    hostname: str | None
+    lease: Lease | None
+    changed_by: Mapping[str, str] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""

@@ -1,10 +1,12 @@
 """hooknet: DHCP leases for podman containers, with hooks.
 
-`import hooknet` gives a plugin's author everything: the marker, the types and the two exceptions.
+`import hooknet` gives a plugin's author everything: the marker, the context with its logger and typed settings, the
+types and the two exceptions.
 """
 
+from hooknet.config import Duration
 from hooknet.errors import HooknetError, Refused, Retry
-from hooknet.hookspecs import hookimpl
+from hooknet.hookspecs import PluginContext, hookimpl
 from hooknet.model import (
     Attachment,
     Container,
@@ -22,9 +24,11 @@ __all__ = [
     "Attachment",
     "Container",
     "ContainerEvent",
+    "Duration",
     "HooknetError",
     "Lease",
     "LeaseRequest",
+    "PluginContext",
     "PostLeaseReason",
     "Refused",
     "ReleaseReason",

@@ -6,6 +6,11 @@ guide and the reference that is generated from this file.
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
 import pluggy
 
 from hooknet.model import (
@@ -23,6 +28,23 @@ ENTRY_POINT_GROUP = "hooknet"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginContext(Generic[ConfigT]):
+    """What hooknet gives a plugin when it loads it.
+
+    name: the entry point's name, which is also the name of its table `[plugins.NAME]`. config: an instance of the
+    plugin's `Config` dataclass bound from that table, None when the plugin has no `Config`. logger: writes to the
+    daemon's log under the plugin's name. state_dir: a folder of the plugin's own (mode 0700) that survives restarts.
+    """
+
+    name: str
+    config: ConfigT
+    logger: logging.Logger
+    state_dir: Path
 
 
 @hookspec

@@ -62,6 +62,7 @@ class Code(IntEnum):
     USER_CLASS = 77
     RAPID_COMMIT = 80
     FQDN = 81
+    RELAY_AGENT = 82
     V6ONLY = 108
     CAPTIVE_PORTAL = 114
     AUTO_CONFIGURE = 116

@@ -31,6 +31,8 @@ MIN_MTU = 68
 INFINITE = 0xFFFFFFFF
 """RFC 2131 section 3.3."""
 
+POINT_TO_POINT = 31
+"""RFC 3021: a /31 has two hosts and no broadcast address, and a /32 is one host."""
 LOOPBACK = 127
 FIRST_MULTICAST = 224
 LAST_MULTICAST = 239
@@ -85,6 +87,11 @@ def prefix_length(raw: bytes) -> int | None:
     mask = int.from_bytes(raw, "big")
     host_bits = mask ^ INFINITE
     return 32 - host_bits.bit_length() if mask and not host_bits & (host_bits + 1) else None
+
+
+def network(of: IPv4Address, prefix: int) -> IPv4Network:
+    """The network of that prefix length that the address lies in."""
+    return IPv4Network((of, prefix), strict=False)
 
 
 def text(raw: bytes) -> str | None:

@@ -49,7 +49,7 @@ def name(text: str) -> str | None:
 
 
 def host_label(text: str) -> str | None:
-    """The label nearest to a container's name: a hyphen for what no label may hold, 63 characters at most."""
+    """The label nearest to a container's name: hyphens for what no label may hold, 63 characters at most."""
     kept = re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")[:MAX_LABEL].rstrip("-")
     return kept or None
 
@@ -68,7 +68,7 @@ def domain_names(raw: bytes) -> tuple[str, ...]:
 
 
 def search_list(raw: bytes) -> tuple[str, ...]:
-    """Option 119 (RFC 3397), joined: each name once, 32 at most. An encoding that is broken gives no names."""
+    """Option 119 (RFC 3397), joined: each name once, 32 at most. A broken encoding gives no names."""
     found: dict[str, None] = {}
     at = 0
     for _ in range(MAX_NAMES):
@@ -84,7 +84,7 @@ def search_list(raw: bytes) -> tuple[str, ...]:
 
 
 def read_name(raw: bytes, at: int) -> tuple[list[bytes], int] | None:
-    """The labels of the name at `at`, and where the next one begins; None when malformed (RFC 1035, 4.1.4)."""
+    """The labels of the name at `at` and where the next begins; None when malformed (RFC 1035, 4.1.4)."""
     labels: list[bytes] = []
     after, begin, size = 0, at, 0
     while at < len(raw):

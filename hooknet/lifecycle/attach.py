@@ -1,0 +1,338 @@
+"""One ADD, from the caller's wish to a configured interface, with a journal phase before every step that leaves a
+trace: INTENT -> hooks -> link -> LINKED -> DISCOVER/OFFER -> REQUESTED -> REQUEST/ACK -> BOUND -> address and
+routes -> CONFIGURED. The front end answers the caller and reports `replied`.
+
+Whatever goes wrong on the way (an error, a deadline, a caller that is gone, a DEL) undoes the whole: the lease is
+released, the link deleted, the row dropped. The undoing itself is never cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from hooknet.config import NetworkSettings
+from hooknet.dhcp.client import Client, ClientSettings, Patience
+from hooknet.dhcp.options import DEFAULT_PARAMETERS
+from hooknet.errors import HooknetError, Kind, Refused
+from hooknet.kernel.links import MacInUse, Parent
+from hooknet.lifecycle.ending import Endings
+from hooknet.lifecycle.entries import Entry
+from hooknet.lifecycle.identity import client_id_for, fallback_client_id
+from hooknet.lifecycle.keep import Keeper
+from hooknet.lifecycle.leases import Leases
+from hooknet.lifecycle.ports import Link, Machine, Netns
+from hooknet.lifecycle.requests import Attached, AttachRequest
+from hooknet.lifecycle.timing import Timing
+from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
+from hooknet.store.records import Record
+
+log = logging.getLogger(__name__)
+
+INFRA_CONTAINER = re.compile(r"[0-9a-f]{12}-infra")
+HOSTNAME_LENGTH = 63
+MAC_WAIT = 3.0
+MAC_POLL = 0.05
+RECENTLY = 3600.0
+
+
+class Attacher:
+    """Carries out ADDs. `clear` ends an attachment whose netns is gone, before its successor begins."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        keeper: Keeper,
+        endings: Endings,
+        clear: Callable[[Entry], Awaitable[None]],
+    ) -> None:
+        self._leases = leases
+        self._services = leases.services
+        self._keeper = keeper
+        self._endings = endings
+        self._clear = clear
+
+    async def attach(self, request: AttachRequest, timing: Timing) -> Attached:
+        """The caller holds the attachment's lock. Raises HooknetError; then nothing is left behind."""
+        async with self._services.machine.netns(request.netns) as netns:
+            settings = self._services.config.settings_for(request.key.network, request.given)
+            return await self._attach(request, settings, netns, timing)
+
+    async def _attach(
+        self, request: AttachRequest, settings: NetworkSettings, netns: Netns, timing: Timing
+    ) -> Attached:
+        lookup_in = netns if request.link is not None and request.link.parent_in_netns else None
+        parent = await self._services.machine.parent(request.parent, lookup_in)
+        entry = await self._intend(request, settings, netns, parent, timing)
+        async with self._services.registry.identities.hold(entry.record.client_id):
+            self._services.registry.add(entry)
+            try:
+                return await self._carry_out(entry, request, netns, parent)
+            except BaseException:
+                await self._undo(entry, netns)
+                raise
+
+    # the wish
+
+    async def _intend(
+        self,
+        request: AttachRequest,
+        settings: NetworkSettings,
+        netns: Netns,
+        parent: Parent,
+        timing: Timing,
+    ) -> Entry:
+        """Everything that is decided before anything is done."""
+        services = self._services
+        name = await self._name(request)
+        attachment = Attachment(
+            container_id=request.key.container_id,
+            ifname=request.key.ifname,
+            network=request.key.network,
+            netns=request.netns,
+            parent=parent.name,
+            container_name=name,
+            generation=services.registry.next_generation(),
+            runtime=request.runtime,
+        )
+        mac = request.mac or await self._present_mac(request, netns) or _random_mac(services.randomness.getrandbits(40))
+        wish = self._wish(request, settings, name, mac)
+        folded = await services.hooks.pre_lease(
+            attachment, wish, lambda: services.podman.lookup(request.key.container_id)
+        )
+        timing.mark("hooks")
+        asked = await self._settle_identity(request, folded.request)
+        record = Record(
+            attachment=attachment,
+            phase=Phase.INTENT,
+            boot_id=services.machine.boot_id,
+            created=services.machine.wall(),
+            netns_id=netns.key,
+            mac=asked.mac,
+            client_id=asked.client_id,
+            mode=request.link.mode if request.link is not None else None,
+            mtu=request.link.mtu if request.link is not None else None,
+            parent_in_netns=request.link is not None and request.link.parent_in_netns,
+            l2_only=request.l2_only,
+            given=dict(request.given),
+            request=None if request.l2_only else asked,
+            changed_by=dict(folded.changed_by),
+        )
+        entry = Entry(record, settings)
+        entry.timing = timing
+        entry.parent_mtu = parent.mtu
+        return entry
+
+    async def _name(self, request: AttachRequest) -> str | None:
+        """The container's name; for podman's infra container (whose own embeds an id) the pod's."""
+        name = request.container_name
+        if name is None or not INFRA_CONTAINER.fullmatch(name):
+            return name
+        container = await self._services.podman.lookup(request.key.container_id)
+        return container.pod if container is not None else None
+
+    async def _present_mac(self, request: AttachRequest, netns: Netns) -> str | None:
+        """Under another main plugin the interface is there, and has its MAC."""
+        if request.link is not None:
+            return None
+        state = await netns.link_state(request.key.ifname)
+        if state is None:
+            raise HooknetError(
+                Kind.BAD_CONFIG,
+                f"there is no interface {request.key.ifname} in {request.netns}",
+                details="as an IPAM plugin, hooknet leases for an interface that the main plugin has made",
+                hint='use {"type": "hooknet"} to have hooknet make it',
+            )
+        return state.mac
+
+    def _wish(self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str) -> LeaseRequest:
+        client_id = client_id_for(request.key, name, mac, settings, self._services.host)
+        hostname = settings.hostname or (hostname_of(name) if name is not None else None)
+        hostname = hostname if settings.send_hostname else None
+        skipped = set(request.skip_parameters)
+        wanted = dict.fromkeys((*DEFAULT_PARAMETERS, *request.parameters))
+        return LeaseRequest(
+            mac=mac,
+            client_id=request.options.get(61, client_id),
+            hostname=None if settings.fqdn else hostname,
+            fqdn=hostname if settings.fqdn else None,
+            requested_address=request.requested_address or self._remembered(request, client_id),
+            lease_time=int(settings.lease_time) if settings.lease_time is not None else None,
+            vendor_class=settings.vendor_class,
+            user_class=settings.user_class,
+            parameters=tuple(code for code in wanted if code not in skipped),
+            options={code: value for code, value in request.options.items() if code != 61},  # noqa: PLR2004
+        )
+
+    def _remembered(self, request: AttachRequest, client_id: bytes) -> IPv4Address | None:
+        text = self._services.memory.get((request.key.network, client_id))
+        return IPv4Address(text) if text is not None else None
+
+    async def _settle_identity(self, request: AttachRequest, asked: LeaseRequest) -> LeaseRequest:
+        """Two live attachments never share an identity: the newcomer falls back to its own id."""
+        holder = self._services.registry.holder(asked.client_id)
+        if holder is None or holder.key == request.key:
+            return asked
+        if self._services.machine.identify(holder.record.attachment.netns) != holder.record.netns_id:
+            await self._clear(holder)
+            return asked
+        log.warning(
+            "%s: its identity is in use by %s, so it leases under its container id instead", request.key, holder.key
+        )
+        return replace(asked, client_id=fallback_client_id(request.key), requested_address=request.requested_address)
+
+    # the doing
+
+    async def _carry_out(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Attached:
+        journal = self._services.journal
+        await journal.put(entry.record)
+        entry.timing.mark("intent")
+        link = await self._make_link(entry, request, netns, parent)
+        entry.timing.mark("link")
+        entry.record = replace(entry.record, phase=Phase.LINKED, mac=link.mac)
+        if request.l2_only:
+            entry.record = replace(entry.record, phase=Phase.CONFIGURED)
+            await journal.put(entry.record)
+            return self._attached(entry, link)
+        journal.put(entry.record)
+        entry.client = self._client(entry, parent)
+        self._keeper.begin(entry, lambda client, now: client.start(now, Patience.ATTACH))
+        await self._lease(entry)
+        self._check_address(entry, request)
+        return self._attached(entry, link)
+
+    def _client(self, entry: Entry, parent: Parent) -> Client:
+        assert entry.record.request is not None
+        return make_client(entry, self._services.machine, self._services.randomness, parent.mtu)
+
+    async def _make_link(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Link:
+        """A pinned MAC may still be held by a dying netns: wait, bounded, then name the holder."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + MAC_WAIT
+        mac = entry.record.mac
+        if request.link is None:
+            return await netns.adopt_link(request.key.ifname, mac)
+        while True:
+            entry.owns_link = True
+            try:
+                return await netns.make_link(parent, request.key.ifname, mac, request.link)
+            except MacInUse as error:
+                entry.owns_link = False
+                if loop.time() >= give_up:
+                    raise self._name_holder(entry, error) from None
+            except HooknetError:
+                entry.owns_link = False
+                raise
+            await asyncio.sleep(MAC_POLL)
+
+    def _name_holder(self, entry: Entry, error: MacInUse) -> HooknetError:
+        others = (e for e in self._services.registry if e is not entry and e.record.mac == entry.record.mac)
+        holder = next(others, None)
+        who = f"held by {holder.key} ({holder.record.attachment.container_name})" if holder else error.details
+        return HooknetError(
+            Kind.PARENT,
+            f"the MAC {entry.record.mac} is still in use on {entry.parent}",
+            details=who,
+            hint="stop that container, or pin another MAC",
+        )
+
+    async def _lease(self, entry: Entry) -> None:
+        """Wait until a lease is on the interface and nothing speaks against it."""
+        try:
+            async with asyncio.timeout(entry.settings.timeout):
+                while not self._is_leased(entry):
+                    entry.ready.clear()
+                    await entry.ready.wait()
+        except TimeoutError:
+            raise self._no_lease(entry) from None
+
+    def _is_leased(self, entry: Entry) -> bool:
+        if entry.problem is not None:
+            raise entry.problem
+        if entry.gave_up is not None:
+            raise self._no_lease(entry)
+        return entry.record.binding is not None and entry.record.phase is Phase.CONFIGURED
+
+    def _no_lease(self, entry: Entry) -> HooknetError:
+        """Servers whose pool is exhausted just stay silent: say so when one answered lately."""
+        waited = f"within {entry.settings.timeout:g} s"
+        seen = self._leases.seen_servers.get(entry.parent)
+        if entry.record.offer is not None:
+            what = f"the DHCP server {entry.record.offer.server} offered an address on {entry.parent} and confirmed none {waited}"
+            return HooknetError(Kind.NO_LEASE, what, hint="see the server's log")
+        if seen is not None and self._services.machine.now() - seen < RECENTLY:
+            self._leases.silent_parents.setdefault(entry.parent, self._services.machine.now())
+            return HooknetError(
+                Kind.NO_LEASE,
+                f"no address was offered on {entry.parent} {waited}: the pool is probably exhausted",
+                details="a DHCP server answered here lately and is silent now",
+                hint="enlarge the pool or shorten its leases",
+            )
+        return HooknetError(
+            Kind.NO_LEASE,
+            f"no DHCP server answered on {entry.parent} {waited}",
+            details=entry.gave_up.reason if entry.gave_up else "",
+            hint=f"check that the LAN behind {entry.parent} has one: `hooknet doctor --parent {entry.parent}`",
+        )
+
+    def _check_address(self, entry: Entry, request: AttachRequest) -> None:
+        assert entry.record.binding is not None
+        lease = entry.record.binding.lease
+        if request.requested_address is not None and lease.address.ip != request.requested_address:
+            raise Refused(
+                f"the DHCP server {lease.server} granted {lease.address.ip}, not {request.requested_address}",
+                hint="reserve that address on the server for this client, or leave --ip away",
+            )
+
+    def _attached(self, entry: Entry, link: Link) -> Attached:
+        binding = entry.record.binding
+        return Attached(
+            attachment=entry.record.attachment,
+            mac=link.mac,
+            mtu=entry.plan.mtu if entry.plan is not None and entry.plan.mtu else link.mtu,
+            settings=entry.settings,
+            lease=binding.lease if binding is not None else None,
+        )
+
+    async def _undo(self, entry: Entry, netns: Netns) -> None:
+        work = self._endings.end(entry, netns, ReleaseReason.DETACHED, delete_link=entry.owns_link)
+        task = self._services.spawn(work, f"undoing {entry.key}")
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                continue
+
+
+def make_client(entry: Entry, machine: Machine, randomness: object, parent_mtu: int | None) -> Client:
+    """The DHCP client of an entry, with its network's settings."""
+    settings, request = entry.settings, entry.record.request
+    assert request is not None
+    return Client(
+        request,
+        ClientSettings(
+            acd=settings.acd,
+            rapid_commit=settings.rapid_commit,
+            broadcast=settings.broadcast,
+            allow_servers=settings.allow_servers,
+            deny_servers=settings.deny_servers,
+            parent_mtu=parent_mtu,
+        ),
+        randomness,
+        machine.utc,
+    )
+
+
+def hostname_of(name: str) -> str | None:
+    """A container's name as a host name: letters, digits and hyphens, at most 63 (RFC 1123 section 2.1)."""
+    label = re.sub(r"[^A-Za-z0-9-]+", "-", name)[:HOSTNAME_LENGTH].strip("-")
+    return label or None
+
+
+def _random_mac(bits: int) -> str:
+    """A random locally administered unicast address from 40 bits."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, *bits.to_bytes(5, "big")))

@@ -1,0 +1,81 @@
+"""CHECK and STATUS: does the kernel agree with the journal, and could an ADD be served now?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.lifecycle.entries import Entry
+from hooknet.lifecycle.leases import Leases
+from hooknet.lifecycle.ports import Netns
+from hooknet.lifecycle.requests import Attached, AttachRequest
+
+
+class Checker:
+    """Answers CHECK and STATUS."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._services = leases.services
+
+    async def check(self, entry: Entry | None, request: AttachRequest) -> Attached:
+        """Raises CHECK_FAILED with every difference. A lease that changed since the ADD is right."""
+        if entry is None or not entry.is_settled():
+            raise _failed(f"{request.key} is not attached", "the journal has no complete attachment under this key")
+        record = entry.record
+        async with self._services.machine.netns(request.netns, record.netns_id) as netns:
+            problems = await self._differences(entry, netns)
+        if problems:
+            raise _failed(f"{request.key} is not as it should be", "; ".join(problems))
+        return Attached(
+            attachment=record.attachment,
+            mac=record.mac,
+            mtu=entry.plan.mtu if entry.plan is not None and entry.plan.mtu else entry.parent_mtu or 0,
+            settings=entry.settings,
+            lease=record.binding.lease if record.binding is not None else None,
+        )
+
+    async def _differences(self, entry: Entry, netns: Netns) -> list[str]:
+        record, ifname = entry.record, entry.key.ifname
+        state = await netns.link_state(ifname)
+        if state is None:
+            return [f"the interface {ifname} is missing"]
+        problems = []
+        if state.mac != record.mac:
+            problems.append(f"{ifname} has the MAC {state.mac}, not {record.mac}")
+        if not state.up:
+            problems.append(f"{ifname} is down")
+        if record.mode is not None and state.mode != record.mode:
+            problems.append(f"{ifname} is in mode {state.mode}, not {record.mode}")
+        if record.request is not None and record.binding is None:
+            problems.append(f"no lease is held ({entry.note or 'a new one is asked for'})")
+        if entry.plan is not None:
+            problems += await netns.missing(ifname, entry.plan)
+        return problems
+
+    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
+        """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool."""
+        failing = self._services.journal.failing
+        if failing is not None:
+            raise _unavailable("the journal can't be written", failing)
+        try:
+            found = await self._services.machine.parent(parent)
+        except HooknetError as error:
+            raise _unavailable(error.message, error.details) from None
+        if not found.up:
+            raise _unavailable(f"{found.name} is down", "")
+        since = self._leases.silent_parents.get(found.name)
+        if since is not None:
+            ago = self._services.machine.now() - since
+            raise _unavailable(
+                f"no address is offered on {found.name}: the pool is probably exhausted", f"for {ago:.0f} s"
+            )
+
+
+def _failed(message: str, details: str) -> HooknetError:
+    return HooknetError(Kind.CHECK_FAILED, message, details=details, hint="restart the container")
+
+
+def _unavailable(message: str, details: str) -> HooknetError:
+    return HooknetError(Kind.UNAVAILABLE, message, details=details)

@@ -1,0 +1,162 @@
+"""The attachments that this daemon holds, in memory: one `Entry` each, found by key, by identity or by MAC.
+
+The journal is the copy that survives; this is the one that is asked. Locks are per attachment key *and* per
+identity, always taken in that order, so a restart under the same key and a recreation under the same name are both
+serialised with the end of their predecessor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from hooknet.config import NetworkSettings
+from hooknet.dhcp.client import Client
+from hooknet.dhcp.effects import GaveUp
+from hooknet.kernel.addresses import Plan
+from hooknet.lifecycle.requests import AttachmentView
+from hooknet.lifecycle.timing import Timing
+from hooknet.model import AttachmentKey, Phase
+from hooknet.store.records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hooknet.lifecycle.session import Session
+
+SETTLED = frozenset({Phase.CONFIGURED, Phase.REPLIED})
+
+
+class Entry:
+    """One generation of one attachment, alive in this daemon."""
+
+    def __init__(self, record: Record, settings: NetworkSettings) -> None:
+        self.record = record
+        self.settings = settings
+        self.client: Client | None = None
+        self.session: Session | None = None
+        self.plan: Plan | None = None
+        self.owns_link = False
+        self.parent_mtu: int | None = None
+        self.ready = asyncio.Event()
+        self.gave_up: GaveUp | None = None
+        self.problem: BaseException | None = None
+        self.timing = Timing()
+        self.note = ""
+
+    @property
+    def key(self) -> AttachmentKey:
+        return self.record.key
+
+    @property
+    def generation(self) -> int:
+        return self.record.generation
+
+    @property
+    def parent(self) -> str:
+        return self.record.attachment.parent
+
+    def is_replied(self) -> bool:
+        """Whether the caller has its answer, so the lease is in use and hooks are owed."""
+        return self.record.phase is Phase.REPLIED
+
+    def is_settled(self) -> bool:
+        """Whether the attachment is complete, so a duplicate ADD is an error and no half-made thing is resumed."""
+        return self.record.phase in SETTLED
+
+    def view(self) -> AttachmentView:
+        record = self.record
+        request = record.request
+        binding = record.binding
+        return AttachmentView(
+            attachment=record.attachment,
+            phase=record.phase.value,
+            state=self.client.state.name if self.client is not None else "L2" if record.l2_only else "STATIC",
+            mac=record.mac,
+            client_id=record.client_id.hex(),
+            hostname=(request.fqdn or request.hostname) if request else None,
+            lease=binding.lease if binding else None,
+            changed_by=record.changed_by,
+            timing=self.timing.view(),
+            note=self.note,
+        )
+
+
+class Locks:
+    """Asyncio locks by name, made when first wanted and dropped when nobody holds or awaits them."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Any, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def hold(self, name: Any) -> AsyncIterator[None]:
+        lock, users = self._locks.get(name, (None, 0))
+        lock = lock or asyncio.Lock()
+        self._locks[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[name]
+            if users == 1:
+                del self._locks[name]
+            else:
+                self._locks[name] = (lock, users - 1)
+
+    def is_held(self, name: Any) -> bool:
+        return name in self._locks
+
+
+class Registry:
+    """Every entry, and the generation counter. Generations only ever grow."""
+
+    def __init__(self, newest_generation: int = 0) -> None:
+        self._entries: dict[AttachmentKey, Entry] = {}
+        self._holders: dict[bytes, Entry] = {}
+        self.newest_generation = newest_generation
+        self.keys = Locks()
+        self.identities = Locks()
+
+    def next_generation(self) -> int:
+        self.newest_generation += 1
+        return self.newest_generation
+
+    def add(self, entry: Entry) -> None:
+        self._entries[entry.key] = entry
+        if entry.record.client_id:
+            self._holders[entry.record.client_id] = entry
+
+    def remove(self, entry: Entry) -> None:
+        if self._entries.get(entry.key) is entry:
+            del self._entries[entry.key]
+        if self._holders.get(entry.record.client_id) is entry:
+            del self._holders[entry.record.client_id]
+
+    def get(self, key: AttachmentKey) -> Entry | None:
+        return self._entries.get(key)
+
+    def holder(self, client_id: bytes) -> Entry | None:
+        """Who holds, or is acquiring, this identity."""
+        return self._holders.get(client_id)
+
+    def holder_of_mac(self, mac: str, parent: str) -> Entry | None:
+        found = (e for e in self._entries.values() if e.record.mac == mac and e.parent == parent)
+        return next(found, None)
+
+    def of_container(self, container_id: str, network: str | None = None) -> list[Entry]:
+        return [
+            e
+            for e in self._entries.values()
+            if e.key.container_id == container_id and network in {None, e.key.network}
+        ]
+
+    def is_current(self, entry: Entry) -> bool:
+        return self._entries.get(entry.key) is entry
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __len__(self) -> int:
+        return len(self._entries)

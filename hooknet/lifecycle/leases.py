@@ -1,0 +1,159 @@
+"""What happens to an attachment when its lease does: journal, interface, hooks, memory, in that order.
+
+Until the caller has its answer (phase REPLIED) no hook fires: the phases go OFFER -> REQUESTED -> BOUND ->
+CONFIGURED, and a lease lost on the way is simply not there yet. Afterwards the phase stays REPLIED, whatever
+becomes of the lease, and each change queues its hook in the same transaction as the change. `release` is queued
+only for a lease whose `post_lease` was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hooknet.dhcp.effects import Bound, Offer
+from hooknet.errors import HooknetError
+from hooknet.kernel.addresses import plan_for
+from hooknet.lifecycle.bus import who
+from hooknet.lifecycle.entries import Entry
+from hooknet.lifecycle.ports import Netns
+from hooknet.lifecycle.services import Services
+from hooknet.model import Lease, Phase, PostLeaseReason, ReleaseReason
+from hooknet.store.records import Delivery, Record
+
+log = logging.getLogger(__name__)
+
+
+class Leases:
+    """Carries out what a client decided about the lease of an entry."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.seen_servers: dict[str, float] = {}
+        self.silent_parents: dict[str, float] = {}
+
+    async def offered(self, entry: Entry, offer: Offer) -> None:
+        """On disk before the REQUEST leaves, so that what may be granted can be released after a crash."""
+        self.heard_server(entry.parent)
+        phase = entry.record.phase if entry.record.phase is Phase.REPLIED else Phase.REQUESTED
+        entry.record = replace(entry.record, offer=offer, phase=phase)
+        entry.timing.mark("offer")
+        await self.services.journal.put(entry.record, kept=phase is Phase.REPLIED)
+
+    def heard_server(self, parent: str) -> None:
+        """A server answered on this parent: its pool is not exhausted."""
+        self.seen_servers[parent] = self.services.machine.now()
+        self.silent_parents.pop(parent, None)
+
+    async def bound(self, entry: Entry, netns: Netns, effect: Bound) -> None:
+        """A lease was granted, renewed or changed: use it."""
+        entry.timing.mark("ack")
+        self.heard_server(entry.parent)
+        lease = effect.binding.lease
+        entry.record = replace(entry.record, binding=effect.binding, offer=None)
+        self._remember(entry, lease)
+        if entry.record.phase is Phase.REPLIED:
+            await self._renewed(entry, netns, effect)
+        else:
+            await self._granted(entry, netns, lease)
+
+    async def _granted(self, entry: Entry, netns: Netns, lease: Lease) -> None:
+        journal = self.services.journal
+        journal.put(replace(entry.record, phase=Phase.BOUND))
+        await self.configure(entry, netns, lease)
+        entry.timing.mark("address")
+        entry.record = replace(entry.record, phase=Phase.CONFIGURED)
+        await journal.put(entry.record)
+        entry.timing.mark("journal")
+        entry.ready.set()
+
+    async def _renewed(self, entry: Entry, netns: Netns, effect: Bound) -> None:
+        lease = effect.binding.lease
+        deliveries = self.post_lease(entry, lease, effect.reason, effect.previous)
+        entry.record = replace(entry.record, hears=True)
+        entry.note = ""
+        try:
+            await self.configure(entry, netns, lease)
+        except (HooknetError, OSError) as error:
+            entry.note = f"the lease could not be set on the interface: {error}"
+            log.warning("%s: %s", entry.key, entry.note)
+        await self.commit(entry.record, deliveries)
+        self.services.bus.publish("lease", **_about(entry, lease), reason=effect.reason.value)
+
+    async def lost(self, entry: Entry, netns: Netns | None, lease: Lease, reason: ReleaseReason) -> None:
+        """The lease is no longer ours: the address goes at once, then the journal and the hooks hear it."""
+        entry.ready.clear()
+        if netns is not None and entry.plan is not None:
+            try:
+                await netns.flush(entry.record.attachment.ifname, entry.plan)
+            except (HooknetError, OSError) as error:
+                log.warning("%s: the address could not be removed: %s", entry.key, error)
+        entry.plan = None
+        deliveries = self.release(entry, lease, reason)
+        entry.record = replace(entry.record, binding=None, hears=False)
+        entry.note = f"lost {lease.address.ip}: {reason.value}"
+        if entry.record.phase is Phase.CONFIGURED:
+            entry.record = replace(entry.record, phase=Phase.REQUESTED)
+        await self.commit(entry.record, deliveries)
+        self.services.bus.publish("release", **_about(entry, lease), reason=reason.value)
+
+    def declined(self, entry: Entry, offer: Offer) -> None:
+        """Another host uses the address: the client has said so to the server and asks for another one."""
+        entry.note = f"{offer.address} is in use by another host and was declined"
+        log.warning("%s: %s", entry.key, entry.note)
+
+    async def configure(self, entry: Entry, netns: Netns, lease: Lease) -> None:
+        """Put the lease on the interface, as a change from what is there."""
+        plan = plan_for(lease, entry.settings, entry.parent_mtu)
+        if plan == entry.plan:
+            return
+        await netns.configure(entry.record.attachment.ifname, plan, entry.plan)
+        entry.plan = plan
+
+    def post_lease(
+        self, entry: Entry, lease: Lease, reason: PostLeaseReason, previous: Lease | None
+    ) -> tuple[Delivery, ...]:
+        container = self.services.podman.cached(entry.key.container_id)
+        return self.services.hooks.deliveries_for_post_lease(
+            entry.record.attachment, lease, reason, previous, container
+        )
+
+    def release(self, entry: Entry, lease: Lease, reason: ReleaseReason) -> tuple[Delivery, ...]:
+        """The `release` deliveries that are owed: none when `post_lease` was never queued."""
+        if not entry.record.hears:
+            return ()
+        container = self.services.podman.cached(entry.key.container_id)
+        return self.services.hooks.deliveries_for_release(entry.record.attachment, lease, reason, container)
+
+    async def mark_answered(self, entry: Entry) -> None:
+        """The caller has its answer, and there is no lease that a plugin could hear of."""
+        entry.record = replace(entry.record, phase=Phase.REPLIED)
+        await self.commit(entry.record, ())
+
+    async def mark_heard(self, entry: Entry, deliveries: Sequence[Delivery]) -> None:
+        """`post_lease` is queued for the entry's lease: from now on `release` is owed."""
+        entry.record = replace(entry.record, phase=Phase.REPLIED, hears=True)
+        await self.commit(entry.record, deliveries)
+
+    async def commit(self, record: Record, deliveries: Sequence[Delivery]) -> None:
+        """Write a change of a lease that is in use; the plugins are told once it is on disk."""
+        await self.services.journal.put(record, deliveries, kept=True)
+        if deliveries:
+            self.services.hooks.wake()
+
+    def _remember(self, entry: Entry, lease: Lease) -> None:
+        memory, address = self.services.memory, str(lease.address.ip)
+        key = (entry.key.network, entry.record.client_id)
+        if memory.get(key) != address:
+            memory[key] = address
+            self.services.journal.remember(*key, address)
+
+
+def _about(entry: Entry, lease: Lease) -> dict[str, object]:
+    return {
+        **who(entry.record.attachment),
+        "address": str(lease.address),
+        "server": str(lease.server),
+        "lease_time": lease.lease_time,
+    }

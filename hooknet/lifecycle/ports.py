@@ -1,0 +1,107 @@
+"""What the lifecycle needs of the machine, as protocols: the daemon gives it Linux, tests may give it a fake.
+
+Every kernel call can block (deleting a macvlan takes about 20 ms), so all of it is awaited. A `Netns` is opened
+once per operation, checked against the inode that the journal knows, and closed at the operation's end: nothing
+here holds a descriptor into a container's netns between exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from hooknet.dhcp.effects import Send, SendArp
+from hooknet.dhcp.wire import ArpPacket, UdpDatagram
+from hooknet.kernel.addresses import Plan
+from hooknet.kernel.links import LinkState, Parent
+from hooknet.lifecycle.requests import LinkWanted
+from hooknet.store.records import NetnsKey
+
+Packet = UdpDatagram | ArpPacket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The container's interface as it is. `mtu`: bytes."""
+
+    ifname: str
+    mac: str
+    mtu: int
+
+
+class Line(Protocol):
+    """Open sockets on one container's interface, for as long as an exchange lasts."""
+
+    def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
+        """Hand every batch of received packets to `deliver`, on the event loop."""
+
+    async def send(self, effect: Send) -> None:
+        """Send a DHCP message the way that the effect says. Raises OSError when the kernel refuses."""
+
+    def send_arp(self, effect: SendArp) -> None:
+        """Send an ARP packet. Raises OSError when the kernel refuses."""
+
+    def close(self) -> None:
+        """Stop listening at once; the sockets close in the background."""
+
+
+class Netns(Protocol):
+    """One container's network namespace, open."""
+
+    @property
+    def key(self) -> NetnsKey: ...
+
+    async def make_link(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
+        """Create the macvlan straight into this netns and set it up. Raises MacInUse, INTERFACE_EXISTS, PARENT."""
+
+    async def adopt_link(self, ifname: str, mac: str | None) -> Link:
+        """Take an interface that another plugin made: set a pinned MAC, set it up."""
+
+    async def link_state(self, ifname: str) -> LinkState | None: ...
+
+    async def delete_link(self, ifname: str, mac: str | None) -> bool:
+        """Delete our macvlan (the one with `mac` where it is given). False when there was none."""
+
+    async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> None: ...
+
+    async def flush(self, ifname: str, plan: Plan) -> None: ...
+
+    async def missing(self, ifname: str, plan: Plan) -> list[str]: ...
+
+    async def open_line(self, ifname: str, mac: str) -> Line: ...
+
+    async def send_once(self, ifname: str, effect: Send, mac: str) -> None:
+        """Send one frame without listening (RELEASE)."""
+
+
+class Machine(Protocol):
+    """The host."""
+
+    boot_id: str
+
+    def now(self) -> float:
+        """CLOCK_BOOTTIME, seconds."""
+
+    def wall(self) -> float:
+        """Wall clock, seconds since the epoch."""
+
+    def utc(self, now: float) -> datetime:
+        """The wall clock time at a boot time."""
+
+    def netns(self, path: str, expected: NetnsKey | None = None) -> AbstractAsyncContextManager[Netns]:
+        """Open a netns. Raises BAD_NETNS when it is missing, no netns, our own, or not the expected one."""
+
+    def identify(self, path: str) -> NetnsKey | None:
+        """(device, inode) of the netns at `path`, None when there is none."""
+
+    async def parent(self, name: str | None, netns: Netns | None = None) -> Parent:
+        """The parent interface, looked up in `netns` where given; None for the default route's."""
+
+    async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
+        """Send a frame from the host side with the container's source MAC."""
+
+    def process_started(self, pid: int) -> int | None:
+        """Clock ticks since boot when this pid started, None when there is no such process."""

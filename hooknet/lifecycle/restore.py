@@ -1,0 +1,66 @@
+"""Restoring a lease after a start of the daemon, without touching the wire when nothing is in doubt.
+
+The binding's times are CLOCK_BOOTTIME of this boot, so the client goes on where the last daemon stopped: BOUND,
+RENEWING, REBINDING, or EXPIRED by now. When the address is not on the interface the lease is in doubt, and the
+client verifies it first (INIT-REBOOT, RFC 2131 section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hooknet.dhcp.client import Client, Patience
+from hooknet.dhcp.effects import Effect
+from hooknet.errors import HooknetError
+from hooknet.kernel.addresses import plan_for
+from hooknet.lifecycle.attach import make_client
+from hooknet.lifecycle.entries import Entry
+from hooknet.lifecycle.keep import Keeper
+from hooknet.lifecycle.leases import Leases
+from hooknet.model import PostLeaseReason
+
+
+class Restorer:
+    """Gives the entries of an earlier daemon their clients back."""
+
+    def __init__(self, leases: Leases, keeper: Keeper) -> None:
+        self._leases = leases
+        self._services = leases.services
+        self._keeper = keeper
+
+    async def restore(self, entry: Entry) -> None:
+        """The caller holds the attachment's lock, and has seen that netns and link are there."""
+        record = entry.record
+        entry.parent_mtu = await self._parent_mtu(entry)
+        if record.request is None:
+            await self._leases.commit(record, ())
+            return
+        entry.client = make_client(entry, self._services.machine, self._services.randomness, entry.parent_mtu)
+        if record.binding is None:
+            self._keeper.tell(entry, _start)
+            return
+        binding, lease = record.binding, record.binding.lease
+        if await self._has_address(entry):
+            entry.plan = plan_for(lease, entry.settings, entry.parent_mtu)
+            self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
+        else:
+            self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))
+        deliveries = self._leases.post_lease(entry, lease, PostLeaseReason.RESTORED, None)
+        await self._leases.mark_heard(entry, deliveries)
+
+    async def _has_address(self, entry: Entry) -> bool:
+        record = entry.record
+        assert record.binding is not None
+        async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
+            state = await netns.link_state(record.attachment.ifname)
+        return state is not None and record.binding.lease.address.ip in {a.ip for a in state.addresses}
+
+    async def _parent_mtu(self, entry: Entry) -> int | None:
+        try:
+            return (await self._services.machine.parent(entry.parent)).mtu
+        except HooknetError:
+            return None
+
+
+def _start(client: Client, now: float) -> Iterable[Effect]:
+    return client.start(now, Patience.BACKGROUND)

@@ -1,0 +1,264 @@
+"""The lifecycle as its front ends see it: attach, detach, check, collect, status, and what is held.
+
+Front ends call this and nothing below it; nothing below it knows which front end called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from hooknet.config import Config
+from hooknet.dhcp.client import Client
+from hooknet.errors import HooknetError, Kind
+from hooknet.lifecycle.attach import Attacher
+from hooknet.lifecycle.bus import who
+from hooknet.lifecycle.checking import Checker
+from hooknet.lifecycle.cleanup import EventCleanup
+from hooknet.lifecycle.detach import Detacher
+from hooknet.lifecycle.ending import Endings
+from hooknet.lifecycle.entries import Entry
+from hooknet.lifecycle.keep import Keeper
+from hooknet.lifecycle.leases import Leases
+from hooknet.lifecycle.reconcile import ContainerList, Reconciler
+from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, DetachRequest
+from hooknet.lifecycle.restore import Restorer
+from hooknet.lifecycle.services import Services
+from hooknet.lifecycle.timing import Timing
+from hooknet.model import AttachmentKey, Phase, PostLeaseReason, ReleaseReason
+from hooknet.store.records import Record
+
+log = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """Everything that can be done with attachments."""
+
+    def __init__(self, services: Services, containers: ContainerList) -> None:
+        self.services = services
+        self._registry = services.registry
+        self._leases = Leases(services)
+        self._keeper = Keeper(self._leases, self._noticed_gone)
+        self._endings = Endings(self._leases, self._keeper)
+        self._detacher = Detacher(services, self._endings)
+        self._attacher = Attacher(self._leases, self._keeper, self._endings, self._clear)
+        self._checker = Checker(self._leases)
+        restorer = Restorer(self._leases, self._keeper)
+        self.reconciler = Reconciler(self._leases, self._detacher, self._endings, restorer, containers)
+        self.events = EventCleanup(services, self._detacher, containers)
+        self._adding: dict[AttachmentKey, set[asyncio.Task[Attached]]] = {}
+
+    # life of the daemon
+
+    async def start(self, records: Collection[Record]) -> None:
+        """Take over what an earlier daemon left, reconcile once, and keep everything from now on."""
+        for record in records:
+            self._take_over(record)
+        await self.reconciler.reconcile()
+        self.services.spawn(self._keeper.run(), "the keeper")
+        self.services.spawn(self.reconciler.run(), "the reconciler")
+
+    async def stop(self, patience: float) -> None:
+        """Let running ADDs finish for `patience` seconds, undo the rest, keep every lease."""
+        running = [task for tasks in self._adding.values() for task in tasks]
+        if running:
+            _, late = await asyncio.wait(running, timeout=patience)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await self._keeper.stop_all()
+        for task in list(self.services.tasks):
+            task.cancel()
+        await asyncio.gather(*self.services.tasks, return_exceptions=True)
+
+    def reconfigure(self, config: Config) -> None:
+        """New settings hold for new attachments at once, for live ones from their next renewal."""
+        self.services.config = config
+        for entry in self._registry:
+            entry.settings = config.settings_for(entry.key.network, entry.record.given)
+
+    # the use cases
+
+    async def attach(self, request: AttachRequest) -> Attached:
+        """Attach one interface. Raises HooknetError; cancel the call when the caller is gone: all is undone."""
+        task = asyncio.get_running_loop().create_task(self._attach(request), name=f"ADD {request.key}")
+        running = self._adding.setdefault(request.key, set())
+        running.add(task)
+        task.add_done_callback(lambda done: self._add_ended(request.key, done))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise HooknetError(
+                    Kind.CANCELLED, f"the ADD of {request.key} was cancelled", details="a DEL came, or a stop"
+                ) from None
+            task.cancel()
+            raise
+
+    async def _attach(self, request: AttachRequest) -> Attached:
+        timing = Timing()
+        try:
+            async with self._registry.keys.hold(request.key):
+                await self._make_way(request)
+                attached = await self._attacher.attach(request, timing)
+        except HooknetError as error:
+            self.services.bus.publish(
+                "add-failed",
+                container=request.container_name,
+                container_id=request.key.container_id,
+                network=request.key.network,
+                ifname=request.key.ifname,
+                error=str(error),
+                code=error.code,
+                ms=timing.elapsed,
+            )
+            raise
+        self._publish_add(attached, timing)
+        return attached
+
+    async def replied(self, attached: Attached) -> None:
+        """The caller has its answer: the lease is in use, hooks may fire."""
+        entry = self._current(attached)
+        if entry is None:
+            return
+        entry.timing.mark("answered")
+        binding = entry.record.binding
+        if binding is None:
+            await self._leases.mark_answered(entry)
+        else:
+            deliveries = self._leases.post_lease(entry, binding.lease, PostLeaseReason.BOUND, None)
+            await self._leases.mark_heard(entry, deliveries)
+        if entry.client is not None:
+            self._keeper.tell(entry, Client.answered)
+
+    async def undo(self, attached: Attached) -> None:
+        """The answer could not be delivered: whoever asked is gone."""
+        entry = self._current(attached)
+        if entry is None:
+            return
+        async with self._registry.keys.hold(entry.key):
+            if self._registry.is_current(entry):
+                log.info("%s: its caller is gone before the answer: undone", entry.key)
+                await self._detacher.end(entry, ReleaseReason.DETACHED)
+
+    async def detach(self, request: DetachRequest) -> None:
+        """Give one interface back. Idempotent; cancels a running ADD of the same attachment first."""
+        timing = Timing()
+        for task in self._adding.get(request.key, ()):
+            task.cancel()
+        async with self._registry.keys.hold(request.key):
+            ended = await self._detacher.detach(request)
+        if ended is None:
+            return
+        lease = ended.record.binding.lease if ended.record.binding else None
+        self.services.bus.publish(
+            "del",
+            **who(ended.record.attachment),
+            address=str(lease.address) if lease else None,
+            ms=timing.elapsed,
+        )
+
+    async def check(self, request: AttachRequest) -> Attached:
+        """Compare the interface with what is held. Raises CHECK_FAILED with every difference in words."""
+        async with self._registry.keys.hold(request.key):
+            return await self._checker.check(self._registry.get(request.key), request)
+
+    async def collect(self, network: str, valid: Collection[tuple[str, str]]) -> list[HooknetError]:
+        """Release everything of `network` but the (container id, ifname) pairs in `valid` (CNI GC)."""
+        errors = []
+        for entry in self._registry:
+            if entry.key.network != network or (entry.key.container_id, entry.key.ifname) in valid:
+                continue
+            try:
+                async with self._registry.keys.hold(entry.key):
+                    if self._registry.is_current(entry):
+                        await self._detacher.end(entry, ReleaseReason.VANISHED)
+            except HooknetError as error:
+                errors.append(error)
+        return errors
+
+    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
+        """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
+        await self._checker.status(parent, given)
+
+    def views(self) -> list[AttachmentView]:
+        """Every attachment, oldest first."""
+        return [entry.view() for entry in sorted(self._registry, key=lambda e: e.generation)]
+
+    @property
+    def sessions(self) -> int:
+        """How many exchanges are under way."""
+        return self._keeper.sessions
+
+    def exhausted(self) -> Mapping[str, float]:
+        """Parents whose servers stopped offering, and since when (boot time, seconds)."""
+        return self._leases.silent_parents
+
+    def carrier(self, parent: str, *, up: bool) -> None:
+        """The parent's link went down or came back: its clients wait, or verify their leases with jitter."""
+        for entry in self._registry:
+            if entry.parent == parent and entry.client is not None and entry.is_replied():
+                self._keeper.tell(entry, lambda client, now: client.carrier(now, up))
+
+    # inside
+
+    def _take_over(self, record: Record) -> None:
+        self._registry.newest_generation = max(self._registry.newest_generation, record.generation)
+        if record.phase is Phase.RELEASING:
+            self._endings.owe(record, ReleaseReason.DETACHED)
+            return
+        settings = self.services.config.settings_for(record.key.network, record.given)
+        entry = Entry(record, settings)
+        entry.owns_link = record.mode is not None
+        self._registry.add(entry)
+
+    async def _make_way(self, request: AttachRequest) -> None:
+        """A predecessor under the same key: alive, it makes this ADD an error; dead or half made, it goes."""
+        entry = self._registry.get(request.key)
+        if entry is None:
+            return
+        same_netns = self.services.machine.identify(request.netns) == entry.record.netns_id
+        if entry.is_settled() and same_netns:
+            raise HooknetError(
+                Kind.INTERFACE_EXISTS,
+                f"{request.key} is attached already",
+                details=f"since generation {entry.generation}, lease kept",
+                hint="call DEL first",
+            )
+        await self._detacher.end(entry, ReleaseReason.DETACHED if same_netns else ReleaseReason.VANISHED)
+
+    async def _clear(self, entry: Entry) -> None:
+        async with self._registry.keys.hold(entry.key):
+            if self._registry.is_current(entry):
+                await self._detacher.end(entry, ReleaseReason.VANISHED)
+
+    def _noticed_gone(self, entry: Entry) -> None:
+        log.info("%s: its netns is gone", entry.key)
+        self.reconciler.poke()
+
+    def _current(self, attached: Attached) -> Entry | None:
+        entry = self._registry.get(attached.attachment.key)
+        return entry if entry is not None and entry.generation == attached.attachment.generation else None
+
+    def _add_ended(self, key: AttachmentKey, task: asyncio.Task[Attached]) -> None:
+        running = self._adding.get(key, set())
+        running.discard(task)
+        if not running:
+            self._adding.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # the front end has it, unless its caller is gone
+
+    def _publish_add(self, attached: Attached, timing: Timing) -> None:
+        lease = attached.lease
+        self.services.bus.publish(
+            "add",
+            **who(attached.attachment),
+            address=str(lease.address) if lease else None,
+            server=str(lease.server) if lease else None,
+            mac=attached.mac,
+            parent=attached.attachment.parent,
+            ms=timing.elapsed,
+        )

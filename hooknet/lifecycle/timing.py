@@ -1,0 +1,27 @@
+"""Where an ADD's time went: a mark per step, always kept, shown by `hooknet leases NAME --timing`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+
+class Timing:
+    """Milliseconds since the start, step by step, in order."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._marks: dict[str, float] = {}
+
+    def mark(self, step: str) -> None:
+        """The step is done. A step that happens again (a second OFFER) keeps its last time."""
+        self._marks.pop(step, None)
+        self._marks[step] = self.elapsed
+
+    @property
+    def elapsed(self) -> float:
+        """Milliseconds since the start."""
+        return round((time.perf_counter() - self._start) * 1000, 3)
+
+    def view(self) -> Mapping[str, float]:
+        return dict(self._marks)

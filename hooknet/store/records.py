@@ -1,0 +1,93 @@
+"""What the journal keeps of one attachment, and what it keeps for the plugins.
+
+A `Record` is immutable; a step of the lifecycle makes the next one with `dataclasses.replace` and writes it whole.
+It holds everything that recovery needs when nothing else is left: where the interface is, what was asked for and
+from whom, what was granted, and whether plugins heard of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import Any
+
+from hooknet.dhcp.effects import Binding, Offer
+from hooknet.model import Attachment, AttachmentKey, LeaseRequest, Phase
+
+NetnsKey = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A container's first process. `started`: clock ticks since boot (/proc/PID/stat), so a reused pid is seen."""
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One generation of one attachment.
+
+    netns_id: (device, inode) of the netns when it was attached. boot_id: the boot in which it was; a binding's
+    boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan
+    mode, None when another plugin made the interface. hears: `post_lease` was queued for the current lease, so
+    `release` is owed. client_id: the identity, also where there is no request yet. plan: what was set on the
+    interface (kernel/addresses.py), as JSON.
+    """
+
+    attachment: Attachment
+    phase: Phase
+    boot_id: str
+    created: float
+    netns_id: NetnsKey
+    mac: str
+    client_id: bytes = b""
+    mode: str | None = None
+    mtu: int | None = None
+    parent_in_netns: bool = False
+    l2_only: bool = False
+    given: Mapping[str, Any] = field(default_factory=dict)
+    request: LeaseRequest | None = None
+    changed_by: Mapping[str, str] = field(default_factory=dict)
+    offer: Offer | None = None
+    binding: Binding | None = None
+    hears: bool = False
+    process: Process | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> AttachmentKey:
+        return self.attachment.key
+
+    @property
+    def generation(self) -> int:
+        return self.attachment.generation
+
+
+@unique
+class HookName(StrEnum):
+    """The hooks that go through the outbox."""
+
+    POST_LEASE = "post_lease"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One hook call that is owed to one plugin.
+
+    stream: deliveries of one plugin and stream are made in the order of `id`. not_before and created: wall clock,
+    seconds. payload: the JSON of the arguments.
+    """
+
+    hook: str
+    plugin: str
+    stream: str
+    payload: bytes
+    id: int = 0
+    attempts: int = 0
+    not_before: float = 0.0
+    created: float = 0.0
+    error: str = ""

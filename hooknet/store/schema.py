@@ -1,0 +1,124 @@
+"""The tables of hooknet.db, and how a database that is new, old, newer or corrupt is opened.
+
+A newer schema is refused with a clear text: an older hooknet must not guess. A corrupt file is set aside as
+`hooknet.db.corrupt-<time>` and a new one begun; reconcile rebuilds what the kernel and podman can still tell.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from hooknet.errors import HooknetError, Kind
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x686F6F6B  # "hook"
+
+TABLES = """
+CREATE TABLE attachments (
+  container_id TEXT NOT NULL,
+  ifname       TEXT NOT NULL,
+  network      TEXT NOT NULL,
+  generation   INTEGER NOT NULL,
+  phase        TEXT NOT NULL,
+  body         BLOB NOT NULL,
+  PRIMARY KEY (container_id, ifname, network, generation)
+) WITHOUT ROWID;
+CREATE TABLE memory (
+  network   TEXT NOT NULL,
+  client_id BLOB NOT NULL,
+  address   TEXT NOT NULL,
+  used      REAL NOT NULL,
+  PRIMARY KEY (network, client_id)
+) WITHOUT ROWID;
+CREATE TABLE outbox (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  plugin     TEXT NOT NULL,
+  stream     TEXT NOT NULL,
+  hook       TEXT NOT NULL,
+  payload    BLOB NOT NULL,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  not_before REAL NOT NULL DEFAULT 0,
+  created    REAL NOT NULL,
+  error      TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A usable connection. `set_aside`: where a corrupt predecessor went."""
+
+    connection: sqlite3.Connection
+    set_aside: Path | None = None
+
+
+def open_database(path: Path, now: float) -> Opened:
+    """Open or make the database, with its durability settings. `now`: wall clock, seconds, for a set-aside name.
+
+    Raises UNAVAILABLE for a newer schema and IO when the file can't be opened for writing.
+    """
+    _refuse_links(path)
+    try:
+        return Opened(_open(path))
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and not _is_corruption(error):
+            raise HooknetError(
+                Kind.IO, f"can't open {path} for writing", details=str(error), hint="check the disk and its mount"
+            ) from error
+    aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return Opened(_open(path), aside)
+
+
+def _refuse_links(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise HooknetError(Kind.IO, f"{path} is not a regular file", hint="move it away: hooknet makes its own")
+
+
+def _is_corruption(error: sqlite3.OperationalError) -> bool:
+    return "malformed" in str(error) or "not a database" in str(error)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    before = os.umask(0o077)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    finally:
+        os.umask(before)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        _check_and_create(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_and_create(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise HooknetError(
+            Kind.UNAVAILABLE,
+            f"{path} was written by a newer hooknet (schema {version}, this one knows {SCHEMA_VERSION})",
+            hint="install that version again, or move the file away to start without its leases",
+        )
+    (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if problem != "ok":
+        raise sqlite3.DatabaseError(problem)
+    if version == 0:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id={APPLICATION_ID};"
+            f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+        )

@@ -62,12 +62,9 @@ def refusal_of_grant(message: Message) -> str | None:
 
 
 def granted_network(message: Message) -> IPv4Network | None:
-    """The network of yiaddr: by option 1, by the address's class without one, None when the mask has holes.
-
-    A mask of the wrong length is an absent one (RFC 3396), as everywhere.
-    """
-    raw = message.options.get(Code.SUBNET_MASK, b"")
-    if values.address(raw) is None:
+    """The network of yiaddr: by option 1, by the address's class without it, None when option 1 is no mask."""
+    raw = message.options.get(Code.SUBNET_MASK)
+    if raw is None:
         return values.network(message.yiaddr, values.classful_prefix(message.yiaddr))
     prefix = values.prefix_length(raw)
     return None if prefix is None else values.network(message.yiaddr, prefix)

@@ -1,21 +1,23 @@
-"""From a granted reply to the lease that hooknet keeps, configures and hands to plugins (RFC 2132, 3397,
-3442).
+"""From a granted reply to the lease that hooknet keeps, configures and hands to plugins (RFC 2132, RFC
+3397, RFC 3442).
 
 The rules.
 1. What the reply must have (an address for a host, a server, a lease time, a mask that is one if there is
    one) is `accept`'s; without it there is no lease and `to_lease` raises BadMessage. Everything else may be
    absent, and what is malformed is absent.
 2. Without a mask the class of the address gives it.
-3. Routes: option 121 if it is there; else 249, Microsoft's twin; else 33 and a default route over the first
-   of option
-3. With 121 or 249, options 3 and 33 MUST be ignored (RFC 3442), so `routers` is empty then.
+3. Routes: option 121 if it is there; else 249, Microsoft's twin; else 33, and a default route over the first
+   router of option 3. With 121 (or 249) options 3 and 33 MUST be ignored (RFC 3442): `routers` is empty then.
 4. T1 and T2 count when 0 < T1 < T2 < lease time; what does not is computed, T2 first (7/8 of the lease), then
    T1 (half of the lease, or 4/7 of T2 when that is not before T2). An infinite lease has neither. Times are
    never clamped upwards: an address is not used longer than it was granted.
 5. The broadcast address counts when it lies in the network and is not our own.
 6. Several names in option 15: the first is the domain; all of them are the search list when there is no
    option 119.
-7. The host name is the server's when it gives a valid one, else the one that we sent.
+7. The host name is the server's when it gives a valid one (option 12, or the name in option 81), else the one
+   that we sent.
+8. A route over our own address is left out: the kernel refuses it, and one such route must not cost the
+   lease.
 """
 
 from __future__ import annotations
@@ -66,9 +68,9 @@ def to_lease(
         lease_time=None if message.lease_time == values.INFINITE else message.lease_time,
         t1=t1,
         t2=t2,
-        hostname=names.host_name(options.get(Code.HOSTNAME, b"")) or hostname,
-        routers=routers(options),
-        routes=routes(options),
+        hostname=given_name(options) or hostname,
+        routers=routers(options, message.yiaddr),
+        routes=routes(options, message.yiaddr),
         dns=values.host_addresses(options.get(Code.DNS, b"")),
         domain=domains[0] if domains else None,
         search=names.search_list(options.get(Code.SEARCH, b"")) or several(domains),
@@ -102,17 +104,26 @@ def classless(options: Mapping[int, bytes]) -> tuple[Route, ...] | None:
     return values.classless_routes(options.get(Code.MICROSOFT_ROUTE, b"")) if given is None else given
 
 
-def routers(options: Mapping[int, bytes]) -> tuple[IPv4Address, ...]:
-    return () if classless(options) is not None else values.host_addresses(options.get(Code.ROUTER, b""))
+def routers(options: Mapping[int, bytes], ours: IPv4Address) -> tuple[IPv4Address, ...]:
+    """Option 3, unless rule 3 says that it is to be ignored."""
+    if classless(options) is not None:
+        return ()
+    return tuple(one for one in values.host_addresses(options.get(Code.ROUTER, b"")) if one != ours)
 
 
-def routes(options: Mapping[int, bytes]) -> tuple[Route, ...]:
+def routes(options: Mapping[int, bytes], ours: IPv4Address) -> tuple[Route, ...]:
     """Every route that is to be set, the default route among them (rule 3)."""
     given = classless(options)
-    if given is not None:
-        return given
-    default = tuple(Route(DEFAULT_DESTINATION, router) for router in routers(options)[:1])
-    return values.static_routes(options.get(Code.STATIC_ROUTE, b"")) + default
+    if given is None:
+        default = tuple(Route(DEFAULT_DESTINATION, router) for router in routers(options, ours)[:1])
+        given = values.static_routes(options.get(Code.STATIC_ROUTE, b"")) + default
+    return tuple(route for route in given if route.gateway != ours)
+
+
+def given_name(options: Mapping[int, bytes]) -> str | None:
+    """What the server calls us, if it says so (rule 7)."""
+    long = names.fqdn(options.get(Code.FQDN, b""))
+    return names.host_name(options.get(Code.HOSTNAME, b"")) or (long.name if long else None)
 
 
 def several(domains: tuple[str, ...]) -> tuple[str, ...]:

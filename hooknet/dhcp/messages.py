@@ -35,6 +35,8 @@ HEADER = struct.Struct("!4BIHHIIII16s64s128s4s")
 MIN_SIZE = 240
 """Up to and with the cookie. A decoder that wants more would refuse messages without options."""
 PADDED_SIZE = 300
+SNAME_SIZE = 64
+FILE_SIZE = 128
 BOOTREQUEST = 1
 BOOTREPLY = 2
 ETHERNET = 1
@@ -156,26 +158,30 @@ def decode(payload: bytes) -> Message:
 def encode(message: Message) -> bytes:
     """The message as the payload of a UDP datagram, 300 bytes at least.
 
-    Raises ValueError for what no message can carry: a MAC that is none, an option code out of range.
+    Raises ValueError for what no message can carry: a MAC that is none, a number or a code out of range.
     """
     chaddr = bytes.fromhex(message.chaddr.replace(":", ""))
     if len(chaddr) != MAC_LENGTH:
         raise ValueError(f"{message.chaddr!r} is not an Ethernet address")
-    header = HEADER.pack(
-        message.op,
-        ETHERNET,
-        MAC_LENGTH,
-        0,
-        message.xid,
-        message.secs,
-        message.flags & BROADCAST_FLAG,
-        int(message.ciaddr),
-        int(message.yiaddr),
-        int(message.siaddr),
-        int(message.giaddr),
-        chaddr,
-        message.sname,
-        message.file,
-        COOKIE,
-    )
+    addresses = (int(one) for one in (message.ciaddr, message.yiaddr, message.siaddr, message.giaddr))
+    flags = message.flags & BROADCAST_FLAG
+    if len(message.sname) > SNAME_SIZE or len(message.file) > FILE_SIZE:
+        raise ValueError("sname has room for 64 bytes, file for 128")
+    try:
+        header = HEADER.pack(
+            message.op,
+            ETHERNET,
+            MAC_LENGTH,
+            0,
+            message.xid,
+            message.secs,
+            flags,
+            *addresses,
+            chaddr,
+            message.sname,
+            message.file,
+            COOKIE,
+        )
+    except struct.error as error:
+        raise ValueError(f"a field of the message is out of range: {error}") from None
     return (header + opt.pack(message.options)).ljust(PADDED_SIZE, b"\0")

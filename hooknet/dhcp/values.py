@@ -28,6 +28,7 @@ MAX_ROUTES = 256
 MAX_TEXT = 1024
 MIN_MTU = 68
 """RFC 791: every link carries 68 bytes; RFC 2132 section 5.1: the smallest legal value."""
+MIN_V6ONLY_WAIT = 300
 INFINITE = 0xFFFFFFFF
 """RFC 2131 section 3.3."""
 
@@ -72,6 +73,12 @@ def host_addresses(raw: bytes) -> tuple[IPv4Address, ...]:
 def seconds(raw: bytes) -> int | None:
     """Exactly four bytes, unsigned (options 51, 58, 59, 108)."""
     return int.from_bytes(raw, "big") if len(raw) == 4 else None  # noqa: PLR2004 - RFC 2132 section 9.2
+
+
+def v6only_wait(raw: bytes) -> int | None:
+    """Option 108 (RFC 8925): seconds without IPv4, 300 at least (MIN_V6ONLY_WAIT, section 3.4)."""
+    found = seconds(raw)
+    return None if found is None else max(found, MIN_V6ONLY_WAIT)
 
 
 def mtu(raw: bytes) -> int | None:

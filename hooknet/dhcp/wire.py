@@ -38,7 +38,7 @@ NOBODY = IPv4Address(0)
 
 
 def restrain_scapy() -> None:
-    """Keep scapy's import from the excess described above. A version without these switches is just slower."""
+    """Keep scapy's import from the excess described above. A version without these switches is slower."""
     for unused in ("scapy.libs.manuf", "scapy.libs.bluetoothids"):
         empty = ModuleType(unused)
         vars(empty)["DATA"] = ""

@@ -1,7 +1,7 @@
 """The hooks: the public contract between hooknet and every plugin.
 
-An implementation takes only the arguments that it names, and may be `def` or `async def`. docs/plugins/ has the
-guide and the reference that is generated from this file.
+An implementation takes only the arguments that it names, and may be `def` or `async def`. docs/plugins/ has
+the guide and the reference that is generated from this file.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ ConfigT = TypeVar("ConfigT")
 class PluginContext(Generic[ConfigT]):
     """What hooknet gives a plugin when it loads it.
 
-    name: the entry point's name, which is also the name of its table `[plugins.NAME]`. config: an instance of the
-    plugin's `Config` dataclass bound from that table, None when the plugin has no `Config`. logger: writes to the
-    daemon's log under the plugin's name. state_dir: a folder of the plugin's own (mode 0700) that survives restarts.
+    name: the entry point's name, which is also the name of its table `[plugins.NAME]`. config: an instance of
+    the plugin's `Config` dataclass bound from that table, None when the plugin has no `Config`. logger:
+    writes to the daemon's log under the plugin's name. state_dir: a folder of the plugin's own (mode 0700)
+    that survives restarts.
     """
 
     name: str
@@ -54,8 +55,9 @@ def pre_lease(
     """Called before the DISCOVER leaves: look at the request, or return a changed copy.
 
     Each plugin gets what the one before it returned. None leaves the request as it is. Raise
-    `hooknet.Refused("why")` to fail the ADD with that text. The container waits: the budget is 2 seconds unless
-    configured otherwise, and on overrun or exception the plugin's `on_failure` (`skip` or `fail`) decides.
+    `hooknet.Refused("why")` to fail the ADD with that text. The container waits: the budget is 2 seconds
+    unless configured otherwise, and on overrun or exception the plugin's `on_failure` (`skip` or `fail`)
+    decides.
     """
 
 
@@ -69,16 +71,14 @@ def post_lease(
 ) -> None:
     """Called after a lease is in use, and each time it is renewed, changed or restored.
 
-    Never delays a container. Delivered at least once, in order per plugin and identity. `previous` is the lease
-    before this one where there was one. Raise `hooknet.Retry(after=seconds)` to be called again.
+    Never delays a container. Delivered at least once, in order per plugin and identity. `previous` is the
+    lease before this one where there was one. Raise `hooknet.Retry(after=seconds)` to be called again.
     """
 
 
 @hookspec
-def release(
-    attachment: Attachment, lease: Lease, reason: ReleaseReason, container: Container | None
-) -> None:
-    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered like `post_lease`."""
+def release(attachment: Attachment, lease: Lease, reason: ReleaseReason, container: Container | None) -> None:
+    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered as `post_lease` is."""
 
 
 @hookspec

@@ -16,19 +16,20 @@ from typing import Protocol
 class Delivery:
     """One call of one observer hook of one plugin, yet to be made.
 
-    id: given by the journal, rising; None before the row is committed. hook: `post_lease` or `release`. stream: the
-    identity; deliveries of one plugin and stream are made in the order of their ids. payload: JSON. attempts: calls
-    made so far. not_before, created: wall clock, seconds.
+    id: given by the journal, rising; 0 before the row is committed. hook: `post_lease` or `release`. stream:
+    the identity; deliveries of one plugin and stream are made in the order of their ids. payload: JSON.
+    attempts: calls made so far. not_before, created: wall clock, seconds. error: why the last call failed.
     """
 
     hook: str
     plugin: str
     stream: str
     payload: bytes
-    id: int | None = None
+    id: int = 0
     attempts: int = 0
     not_before: float = 0.0
     created: float = 0.0
+    error: str = ""
 
 
 class Outbox(Protocol):
@@ -40,5 +41,5 @@ class Outbox(Protocol):
     async def done(self, delivery: Delivery) -> None:
         """Forget `delivery`: it was made, or given up."""
 
-    async def postpone(self, delivery: Delivery, not_before: float, error: str) -> None:
+    async def postpone(self, delivery: Delivery, *, not_before: float, error: str = "") -> None:
         """Keep `delivery`, count an attempt, and note why it failed. `not_before`: wall clock, seconds."""

@@ -62,7 +62,7 @@ def refusal_of_grant(message: Message) -> str | None:
 
 
 def granted_network(message: Message) -> IPv4Network | None:
-    """The network of yiaddr: by option 1, by the address's class without it, None when option 1 is no mask."""
+    """The network of yiaddr: by option 1, by the address's class without it; None when that is no mask."""
     raw = message.options.get(Code.SUBNET_MASK)
     if raw is None:
         return values.network(message.yiaddr, values.classful_prefix(message.yiaddr))
@@ -71,7 +71,7 @@ def granted_network(message: Message) -> IPv4Network | None:
 
 
 def is_host_of(address: IPv4Address, network: IPv4Network) -> bool:
-    """Whether `address` is neither the network's own nor its broadcast address; /31 and /32 have neither (RFC
+    """Whether `address` is not the network's own nor its broadcast address; /31 and /32 have neither (RFC
     3021).
     """
     if network.prefixlen >= values.POINT_TO_POINT:

@@ -32,7 +32,7 @@ FQDN_HEADER = 3
 """Flags and two RCODEs, which are 0 when a client sends (RFC 4702 section 2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fqdn:
     """Option 81 from a server: whether it keeps the A record, whether it keeps none, and the name."""
 
@@ -119,7 +119,9 @@ def fqdn(raw: bytes) -> Fqdn | None:
         return None
     flags, rest = raw[0], raw[FQDN_HEADER:]
     found = canonical_name(rest) if flags & FQDN_CANONICAL else host_name(rest)
-    return Fqdn(bool(flags & FQDN_SERVER_UPDATES), bool(flags & FQDN_NO_UPDATES), found)
+    return Fqdn(
+        server_updates=bool(flags & FQDN_SERVER_UPDATES), no_updates=bool(flags & FQDN_NO_UPDATES), name=found
+    )
 
 
 def canonical_name(raw: bytes) -> str | None:

@@ -16,8 +16,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hooknet.config import NetworkSettings
-from hooknet.dhcp.client import Client, ClientSettings, Patience
-from hooknet.dhcp.options import DEFAULT_PARAMETERS
+from hooknet.dhcp.client import Client, Patience
+from hooknet.dhcp.compose import DEFAULT_PARAMETERS
+from hooknet.dhcp.settings import ClientSettings
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, Parent
 from hooknet.lifecycle.ending import Endings

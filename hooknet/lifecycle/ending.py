@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hooknet.dhcp.client import release_message, release_offer
+from hooknet.dhcp.sends import release_message, release_offer
 from hooknet.dhcp.effects import Send
 from hooknet.errors import HooknetError
 from hooknet.lifecycle.bus import who

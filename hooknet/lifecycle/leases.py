@@ -14,13 +14,14 @@ from dataclasses import replace
 
 from hooknet.dhcp.effects import Bound, Offer
 from hooknet.errors import HooknetError
-from hooknet.kernel.addresses import plan_for
+from hooknet.kernel.addresses import Plan, plan_for
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.services import Services
 from hooknet.model import Lease, Phase, PostLeaseReason, ReleaseReason
-from hooknet.store.records import Delivery, Record
+from hooknet.outbox import Delivery
+from hooknet.store.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,12 @@ class Leases:
         if entry.record.phase is Phase.REPLIED:
             await self._renewed(entry, netns, effect)
         else:
-            await self._granted(entry, netns, lease)
+            await self._granted(entry, netns)
 
-    async def _granted(self, entry: Entry, netns: Netns, lease: Lease) -> None:
+    async def _granted(self, entry: Entry, netns: Netns) -> None:
         journal = self.services.journal
         journal.put(replace(entry.record, phase=Phase.BOUND))
-        await self.configure(entry, netns, lease)
+        await self.configure(entry, netns)
         entry.timing.mark("address")
         entry.record = replace(entry.record, phase=Phase.CONFIGURED)
         await journal.put(entry.record)
@@ -74,7 +75,7 @@ class Leases:
         entry.record = replace(entry.record, hears=True)
         entry.note = ""
         try:
-            await self.configure(entry, netns, lease)
+            await self.configure(entry, netns)
         except (HooknetError, OSError) as error:
             entry.note = f"the lease could not be set on the interface: {error}"
             log.warning("%s: %s", entry.key, entry.note)
@@ -103,13 +104,14 @@ class Leases:
         entry.note = f"{offer.address} is in use by another host and was declined"
         log.warning("%s: %s", entry.key, entry.note)
 
-    async def configure(self, entry: Entry, netns: Netns, lease: Lease) -> None:
-        """Put the lease on the interface, as a change from what is there."""
-        plan = plan_for(lease, entry.settings, entry.parent_mtu)
-        if plan == entry.plan:
+    async def configure(self, entry: Entry, netns: Netns) -> None:
+        """Put the entry's lease on the interface, as a change from what is there from us."""
+        plan = wanted_plan(entry)
+        if plan is None or plan == entry.plan:
             return
-        await netns.configure(entry.record.attachment.ifname, plan, entry.plan)
+        notes = await netns.configure(entry.record.attachment.ifname, plan, entry.plan)
         entry.plan = plan
+        entry.note = "; ".join(notes)
 
     def post_lease(
         self, entry: Entry, lease: Lease, reason: PostLeaseReason, previous: Lease | None
@@ -148,6 +150,14 @@ class Leases:
         if memory.get(key) != address:
             memory[key] = address
             self.services.journal.remember(*key, address)
+
+
+def wanted_plan(entry: Entry) -> Plan | None:
+    """What the entry's lease means for its interface; None without a lease."""
+    binding = entry.record.binding
+    if binding is None:
+        return None
+    return plan_for(binding.lease, entry.settings, entry.parent_mtu, binding.expires_at)
 
 
 def _about(entry: Entry, lease: Lease) -> dict[str, object]:

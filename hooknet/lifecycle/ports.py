@@ -65,7 +65,8 @@ class Netns(Protocol):
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         """Delete our macvlan (the one with `mac` where it is given). False when there was none."""
 
-    async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> None: ...
+    async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
+        """Returns what the kernel did not take and the container can live without, in words."""
 
     async def flush(self, ifname: str, plan: Plan) -> None: ...
 
@@ -97,8 +98,8 @@ class Machine(Protocol):
     def identify(self, path: str) -> NetnsKey | None:
         """(device, inode) of the netns at `path`, None when there is none."""
 
-    async def parent(self, name: str | None, netns: Netns | None = None) -> Parent:
-        """The parent interface, looked up in `netns` where given; None for the default route's."""
+    async def parent(self, name: str | None, inside: Netns | None = None) -> Parent:
+        """The parent interface, looked up in `inside` where given; None for the default route's."""
 
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         """Send a frame from the host side with the container's source MAC."""

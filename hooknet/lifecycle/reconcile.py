@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from hooknet.errors import HooknetError
-from hooknet.kernel.addresses import plan_for
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.ending import Endings
@@ -188,8 +187,6 @@ class Reconciler:
 
     async def _repair(self, entry: Entry) -> None:
         record = entry.record
-        assert record.binding is not None
+        entry.plan = None
         async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
-            wanted = plan_for(record.binding.lease, entry.settings, entry.parent_mtu)
-            await netns.configure(record.attachment.ifname, wanted, None)
-            entry.plan = wanted
+            await self._leases.configure(entry, netns)

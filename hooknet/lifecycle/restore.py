@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from hooknet.dhcp.client import Client, Patience
 from hooknet.dhcp.effects import Effect
 from hooknet.errors import HooknetError
-from hooknet.kernel.addresses import plan_for
 from hooknet.lifecycle.attach import make_client
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
-from hooknet.lifecycle.leases import Leases
+from hooknet.lifecycle.leases import Leases, wanted_plan
 from hooknet.model import PostLeaseReason
 
 
@@ -41,7 +40,7 @@ class Restorer:
             return
         binding, lease = record.binding, record.binding.lease
         if await self._has_address(entry):
-            entry.plan = plan_for(lease, entry.settings, entry.parent_mtu)
+            entry.plan = wanted_plan(entry)
             self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
         else:
             self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))

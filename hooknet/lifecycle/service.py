@@ -53,10 +53,10 @@ class Lifecycle:
     # life of the daemon
 
     async def start(self, records: Collection[Record]) -> None:
-        """Take over what an earlier daemon left, reconcile once, and keep everything from now on."""
+        """Take over what an earlier daemon left, and keep everything from now on. Reconcile comes at once."""
         for record in records:
             self._take_over(record)
-        await self.reconciler.reconcile()
+        self.reconciler.poke()
         self.services.spawn(self._keeper.run(), "the keeper")
         self.services.spawn(self.reconciler.run(), "the reconciler")
 
@@ -111,7 +111,8 @@ class Lifecycle:
                 container_id=request.key.container_id,
                 network=request.key.network,
                 ifname=request.key.ifname,
-                error=str(error),
+                error=error.kind.value,
+                why=str(error),
                 code=error.code,
                 ms=timing.elapsed,
             )

@@ -15,8 +15,8 @@ from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.identity import Host
 from hooknet.lifecycle.ports import Machine
 from hooknet.model import Attachment, Container, Lease, LeaseRequest, PostLeaseReason, ReleaseReason
+from hooknet.outbox import Delivery
 from hooknet.store.journal import Journal
-from hooknet.store.records import Delivery
 
 log = logging.getLogger(__name__)
 

@@ -121,7 +121,7 @@ class Session:
 
     async def _send(self, effect: Send) -> None:
         self._leases.services.bus.publish(
-            "dhcp", **who(self._entry.record.attachment), message=effect.type.name, direction="out"
+            "dhcp", **who(self._entry.record.attachment), message=effect.type.name, direction="sent"
         )
         self._entry.timing.mark(effect.type.name.lower())
         try:

@@ -24,8 +24,9 @@ from typing import Any
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import AttachmentKey
+from hooknet.outbox import Delivery
 from hooknet.serial import from_json, to_json
-from hooknet.store.records import Delivery, Record
+from hooknet.store.records import Record
 from hooknet.store.schema import open_database
 
 Statement = tuple[str, Sequence[Any]]

@@ -1,4 +1,4 @@
-"""What the journal keeps of one attachment, and what it keeps for the plugins.
+"""What the journal keeps of one attachment.
 
 A `Record` is immutable; a step of the lifecycle makes the next one with `dataclasses.replace` and writes it whole.
 It holds everything that recovery needs when nothing else is left: where the interface is, what was asked for and
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum, unique
 from typing import Any
 
 from hooknet.dhcp.effects import Binding, Offer
@@ -64,30 +63,3 @@ class Record:
     @property
     def generation(self) -> int:
         return self.attachment.generation
-
-
-@unique
-class HookName(StrEnum):
-    """The hooks that go through the outbox."""
-
-    POST_LEASE = "post_lease"
-    RELEASE = "release"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One hook call that is owed to one plugin.
-
-    stream: deliveries of one plugin and stream are made in the order of `id`. not_before and created: wall clock,
-    seconds. payload: the JSON of the arguments.
-    """
-
-    hook: str
-    plugin: str
-    stream: str
-    payload: bytes
-    id: int = 0
-    attempts: int = 0
-    not_before: float = 0.0
-    created: float = 0.0
-    error: str = ""

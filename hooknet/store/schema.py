@@ -97,28 +97,37 @@ def _open(path: Path) -> sqlite3.Connection:
     finally:
         os.umask(before)
     try:
+        _refuse_newer(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        _check_and_create(connection, path)
+        _check_and_create(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_and_create(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection)
     if version > SCHEMA_VERSION:
         raise HooknetError(
             Kind.UNAVAILABLE,
             f"{path} was written by a newer hooknet (schema {version}, this one knows {SCHEMA_VERSION})",
             hint="install that version again, or move the file away to start without its leases",
         )
+
+
+def _check_and_create(connection: sqlite3.Connection) -> None:
     (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if problem != "ok":
         raise sqlite3.DatabaseError(problem)
-    if version == 0:
+    if _version(connection) == 0:
         connection.executescript(
             f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id={APPLICATION_ID};"
             f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
         )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version

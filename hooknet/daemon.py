@@ -1,0 +1,276 @@
+"""The composition root: the only place where everything meets.
+
+The order of a start: configuration, folders, lock, journal, plugins, podman, lifecycle, sockets, ready. The sockets
+listen before anything is recovered (callers wait in the backlog) and are served as soon as the journal is read;
+what an earlier daemon left is reconciled beside that, attachment by attachment, under its lock.
+The order of a stop: no new callers, running ADDs finish (bounded), deliveries in flight end, every lease is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from hooknet import __version__, config, folders, logs
+from hooknet.config import Config, LogFormat, LogLevel
+from hooknet.errors import CODES, HooknetError, Kind
+from hooknet.frontends.cni_socket import CniServer
+from hooknet.frontends.control.server import ControlServer
+from hooknet.frontends.metrics import Metrics
+from hooknet.frontends.tombstones import Tombstones
+from hooknet.hooks import Plugins
+from hooknet.kernel.capabilities import missing_capabilities
+from hooknet.kernel.pool import KernelPool
+from hooknet.lifecycle.bus import EventBus
+from hooknet.lifecycle.entries import Registry
+from hooknet.lifecycle.identity import Host
+from hooknet.lifecycle.linux import LinuxMachine
+from hooknet.lifecycle.service import Lifecycle
+from hooknet.lifecycle.services import Services
+from hooknet.podmans import Podmans
+from hooknet.report import Report
+from hooknet.sockets import Sockets, open_sockets
+from hooknet.store.journal import Journal, Loaded
+from hooknet.systemd import Notifier, listen_sockets
+
+log = logging.getLogger(__name__)
+
+DATABASE = "hooknet.db"
+TOMBSTONES = "tombstones"
+PLUGIN_PATIENCE = 2.0
+MEMORY_DAYS = 180
+SECONDS_A_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line of `hooknet daemon`. None: as configured."""
+
+    config: Path | None = None
+    run_dir: Path = config.DEFAULT_RUN_DIR
+    state_dir: Path = config.DEFAULT_STATE_DIR
+    podman_urls: tuple[str, ...] | None = None
+    log_format: str | None = None
+    log_level: str | None = None
+
+
+def run(options: Options) -> int:
+    """Run the daemon until SIGTERM or SIGINT. Returns the exit code."""
+    try:
+        settings = configured(options)
+        logs.setup(settings.daemon.log_format, settings.daemon.log_level)
+        require_capabilities()
+        return asyncio.run(_run(options, settings))
+    except HooknetError as error:
+        print(f"hooknet: {error}", file=sys.stderr)  # noqa: T201 - the log may not be set up yet
+        return CODES[error.kind].exit
+
+
+def configured(options: Options) -> Config:
+    """hooknet.toml with the command line over it. Raises BAD_CONFIG."""
+    settings = config.load(options.config)
+    daemon = settings.daemon
+    if options.log_format is not None:
+        daemon = replace(daemon, log_format=cast("LogFormat", options.log_format))
+    if options.log_level is not None:
+        daemon = replace(daemon, log_level=cast("LogLevel", options.log_level))
+    podman = settings.podman
+    if options.podman_urls is not None:
+        podman = replace(podman, url=options.podman_urls)
+    return replace(settings, daemon=daemon, podman=podman)
+
+
+def require_capabilities() -> None:
+    missing = missing_capabilities()
+    if missing:
+        raise HooknetError(
+            Kind.NOT_ALLOWED,
+            f"the daemon lacks {', '.join('CAP_' + name for name in missing)}",
+            details=f"it runs as uid {os.geteuid()}",
+            hint="run it as root, or by the systemd unit that `hooknet install` writes",
+        )
+
+
+async def _run(options: Options, settings: Config) -> int:
+    daemon = Daemon(options, settings)
+    try:
+        await daemon.start()
+        await daemon.until_stopped()
+    finally:
+        await daemon.stop()
+    return 0
+
+
+class Daemon:
+    """One running daemon."""
+
+    def __init__(self, options: Options, settings: Config) -> None:
+        self._options = options
+        self.config = settings
+        self.started_at = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._notifier = Notifier(os.environ)
+        self._handed = listen_sockets(os.environ)
+        self._stack = contextlib.AsyncExitStack()
+        self.bus = EventBus()
+        self.bus.listen(logs.log_event)
+        self.metrics = Metrics()
+        self.bus.listen(self.metrics.observe)
+
+    # start
+
+    async def start(self) -> None:
+        """Everything up to `ready`. Raises HooknetError; what was started is ended by `stop`."""
+        options = self._options
+        folders.private_folder(options.run_dir, 0o755)
+        tombstones = folders.private_folder(options.run_dir / TOMBSTONES)
+        state_dir = folders.private_folder(options.state_dir)
+        self._stack.callback(os.close, folders.lock(state_dir))
+        sockets = self._stack.enter_context(open_sockets(options.run_dir, self._handed))
+        self.journal = Journal(state_dir / DATABASE)
+        loaded = self.journal.open()
+        self._stack.callback(self.journal.close)
+        self._say_what_was_found(loaded)
+        self.pool = KernelPool()
+        self._stack.callback(self.pool.close)
+        self.plugins = Plugins.load(self.config, state_dir, publish=self.bus.publish)
+        self.podmans = Podmans(self.config.podman.urls, self.bus)
+        self.lifecycle = Lifecycle(self._services(state_dir, loaded), self.podmans)
+        self.report = Report(self)
+        await self.plugins.start(self.journal)
+        self._stack.push_async_callback(self.plugins.stop, PLUGIN_PATIENCE)
+        await self.lifecycle.start(loaded.records)
+        self._stack.push_async_callback(self._stop_lifecycle)
+        await self._serve(sockets, tombstones)
+        self.podmans.start(self._saw_event, self._resync)
+        self._stack.callback(self.podmans.stop)
+        self._ready(loaded)
+
+    def _services(self, state_dir: Path, loaded: Loaded) -> Services:
+        services = Services(
+            machine=LinuxMachine(self.pool),
+            journal=self.journal,
+            hooks=self.plugins,
+            podman=self.podmans,
+            bus=self.bus,
+            registry=Registry(),
+            config=self.config,
+            host=Host(folders.host_identity(state_dir)),
+            memory=loaded.memory,
+        )
+        self.journal.forget_before(services.machine.wall() - MEMORY_DAYS * SECONDS_A_DAY)
+        return services
+
+    async def _serve(self, sockets: Sockets, tombstones: Path) -> None:
+        self.tombstones = Tombstones(tombstones, self.lifecycle)
+        await self.tombstones.collect()
+        cni = CniServer(self.lifecycle, before_add=self.tombstones.collect)
+        await cni.start(sockets.cni)
+        self._stack.push_async_callback(cni.stop, self.config.daemon.stop_timeout)
+        control = ControlServer(self.report, self.metrics)
+        await control.start(sockets.control)
+        self._stack.push_async_callback(control.stop)
+        self.metrics.watch(self.report)
+
+    def _ready(self, loaded: Loaded) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
+        if self._notifier.watchdog_interval is not None:
+            self.lifecycle.services.spawn(self._feed_watchdog(self._notifier.watchdog_interval), "the watchdog")
+        self.bus.publish(
+            "daemon",
+            state="started",
+            status="ready",
+            version=__version__,
+            attachments=len(loaded.records),
+            run_dir=str(self._options.run_dir),
+            ms=round((time.monotonic() - self.started_at) * 1000, 1),
+        )
+        self._notifier.ready(f"serving, {len(loaded.records)} attachments kept")
+
+    def _say_what_was_found(self, loaded: Loaded) -> None:
+        if loaded.set_aside is not None:
+            log.error(
+                "the journal was corrupt: it is kept as %s and a new one was begun; leases of containers that "
+                "run now are not known until they are attached again",
+                loaded.set_aside,
+            )
+        for row in loaded.unreadable:
+            log.error("a row of the journal can't be read and is ignored: %s", row)
+
+    # life
+
+    async def until_stopped(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        await self._stopping.wait()
+
+    async def reload(self) -> list[str]:
+        """Read hooknet.toml and the plugins' settings again; leases are not touched. Raises BAD_CONFIG.
+
+        Returns what changed, a line each.
+        """
+        settings = await asyncio.to_thread(configured, self._options)
+        changed = describe_changes(self.config, settings)
+        self.config = settings
+        logs.setup(settings.daemon.log_format, settings.daemon.log_level)
+        self.lifecycle.reconfigure(settings)
+        changed += await self.plugins.reload(settings)
+        self.bus.publish("daemon", state="reloaded", changes=len(changed))
+        return changed
+
+    def _reload_by_signal(self) -> None:
+        self.lifecycle.services.spawn(self._reload_quietly(), "reload")
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except HooknetError as error:
+            log.error("the configuration is left as it was: %s", error)  # noqa: TRY400 - the text says it all
+
+    async def _feed_watchdog(self, interval: float) -> None:
+        while True:
+            self._notifier.watchdog()
+            await asyncio.sleep(interval)
+
+    def _saw_event(self, event: object) -> None:
+        described = self.podmans.describe(event)
+        self.lifecycle.events.saw(described)
+        self.plugins.container_event(described)
+
+    def _resync(self, why: str) -> None:
+        log.debug("resync: %s", why)
+        self.lifecycle.reconciler.poke()
+
+    # stop
+
+    async def _stop_lifecycle(self) -> None:
+        await self.lifecycle.stop(self.config.daemon.stop_timeout)
+
+    async def stop(self) -> None:
+        """End everything that was started, newest first. Every lease is kept."""
+        self._notifier.stopping()
+        self.bus.publish("daemon", state="stopping")
+        await self._stack.aclose()
+        self.bus.publish("daemon", state="stopped")
+        self.bus.close()
+
+
+def describe_changes(before: Config, after: Config) -> list[str]:
+    """What of the daemon's own settings differs, a line each."""
+    lines = []
+    sections: tuple[Literal["daemon", "podman", "network"], ...] = ("daemon", "podman", "network")
+    for section in sections:
+        old, new = getattr(before, section), getattr(after, section)
+        if old != new:
+            lines.append(f"[{section}] changed" + (" (needs a restart)" if section == "podman" else ""))
+    return lines

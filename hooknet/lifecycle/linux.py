@@ -1,0 +1,224 @@
+"""The machine of `ports.py`, for real: the kernel room's blocking functions, awaited in its pool."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+
+from hooknet.dhcp.effects import Delivery, Send, SendArp
+from hooknet.dhcp.wire import ethernet_udp_frame, udp_packet
+from hooknet.errors import HooknetError, Kind
+from hooknet.kernel import addresses, links, netns, packet, process
+from hooknet.kernel.addresses import Plan
+from hooknet.kernel.links import LinkState, Parent
+from hooknet.kernel.pool import KernelPool
+from hooknet.lifecycle.ports import Link, Netns, Packet
+from hooknet.lifecycle.requests import LinkWanted
+from hooknet.store.records import NetnsKey
+
+log = logging.getLogger(__name__)
+
+BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
+
+
+class LinuxLine:
+    """One packet socket, and a UDP socket once a renewal wants it."""
+
+    def __init__(
+        self, pool: KernelPool, where: netns.Netns, ifname: str, mac: str, socket: packet.ExchangeSocket
+    ) -> None:
+        self._pool = pool
+        self._where = where
+        self._ifname = ifname
+        self._mac = mac
+        self._packets = socket
+        self._unicast: packet.UdpSocket | None = None
+        self._deliver: Callable[[Sequence[Packet]], None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
+        self._deliver = deliver
+        self._loop.add_reader(self._packets.fileno(), self._readable, self._packets)
+
+    async def send(self, effect: Send) -> None:
+        if effect.delivery is Delivery.UNICAST_SOCKET and await self._send_by_socket(effect):
+            return
+        self._packets.send(
+            udp_packet(effect.payload, source=effect.source, destination=effect.destination), next_hop(effect)
+        )
+
+    def send_arp(self, effect: SendArp) -> None:
+        self._packets.send_arp(effect.payload, effect.destination_mac)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._packets.fileno())
+        self._pool.discard(self._packets)
+        if self._unicast is not None:
+            self._loop.remove_reader(self._unicast.fileno())
+            self._unicast.close()
+
+    async def _send_by_socket(self, effect: Send) -> bool:
+        """False where the container's own DHCP client has the port, or the kernel has no route."""
+        try:
+            if self._unicast is None:
+                self._unicast = await self._pool.run_in(
+                    self._where, packet.open_unicast, self._ifname, effect.source
+                )
+                self._loop.add_reader(self._unicast.fileno(), self._readable, self._unicast)
+            self._unicast.send(effect.payload, effect.destination)
+        except OSError as error:
+            if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ENETUNREACH}:
+                raise
+            log.debug("unicast by socket is not possible (%s): as a frame", error.strerror)
+            return False
+        return True
+
+    def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
+        if self._deliver is not None and (packets := socket.recv()):
+            self._deliver(packets)
+
+
+class LinuxNetns:
+    """An open network namespace, as `ports.Netns`."""
+
+    def __init__(self, pool: KernelPool, where: netns.Netns) -> None:
+        self._pool = pool
+        self._where = where
+
+    @property
+    def key(self) -> NetnsKey:
+        return (self._where.id.device, self._where.id.inode)
+
+    async def parent(self, name: str) -> Parent:
+        return await self._pool.run_in(self._where, links.parent, name)
+
+    async def make_link(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
+        def make() -> None:
+            links.create_macvlan(
+                parent=parent,
+                netns_fd=self._where.fd,
+                ifname=ifname,
+                mac=mac,
+                mode=wanted.mode,
+                mtu=wanted.mtu,
+                bcqueuelen=wanted.bcqueuelen,
+            )
+
+        if wanted.parent_in_netns:
+            await self._pool.run_in(self._where, make)
+        else:
+            await self._pool.run(make)
+        return Link(ifname=ifname, mac=mac, mtu=wanted.mtu or parent.mtu)
+
+    async def adopt_link(self, ifname: str, mac: str | None) -> Link:
+        def adopt() -> LinkState | None:
+            state = links.link_state(ifname)
+            if state is not None and mac is not None and state.mac != mac:
+                links.set_mac(ifname, mac)
+            if state is not None and not state.up:
+                links.link_up(ifname)
+            return links.link_state(ifname)
+
+        state = await self._pool.run_in(self._where, adopt)
+        if state is None:
+            raise HooknetError(Kind.IO, f"there is no interface {ifname} in {self._where.path} any more")
+        return Link(ifname=ifname, mac=state.mac, mtu=state.mtu)
+
+    async def link_state(self, ifname: str) -> LinkState | None:
+        return await self._pool.run_in(self._where, links.link_state, ifname)
+
+    async def delete_link(self, ifname: str, mac: str | None) -> bool:
+        def delete() -> bool:
+            state = links.link_state(ifname)
+            if state is None or (mac is None and state.kind != links.MACVLAN):
+                return False
+            return links.delete_link(ifname, expected_mac=mac)
+
+        return await self._pool.run_in(self._where, delete)
+
+    async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
+        return await self._pool.run_in(self._where, addresses.apply, ifname, plan, previous)
+
+    async def flush(self, ifname: str, plan: Plan) -> None:
+        await self._pool.run_in(self._where, addresses.flush, ifname, plan)
+
+    async def missing(self, ifname: str, plan: Plan) -> list[str]:
+        return await self._pool.run_in(self._where, addresses.missing, ifname, plan)
+
+    async def open_line(self, ifname: str, mac: str) -> LinuxLine:
+        socket = await self._pool.run_in(self._where, packet.open_exchange, ifname)
+        return LinuxLine(self._pool, self._where, ifname, mac, socket)
+
+    async def send_once(self, ifname: str, effect: Send, mac: str) -> None:
+        sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
+        try:
+            sender.send(
+                udp_packet(effect.payload, source=effect.source, destination=effect.destination), next_hop(effect)
+            )
+        finally:
+            self._pool.discard(sender)
+
+
+class LinuxMachine:
+    """This host, as `ports.Machine`."""
+
+    def __init__(self, pool: KernelPool) -> None:
+        self._pool = pool
+        self.boot_id = process.boot_id()
+
+    def now(self) -> float:
+        return process.boottime()
+
+    def wall(self) -> float:
+        return time.time()
+
+    def utc(self, now: float) -> datetime:
+        return datetime.fromtimestamp(time.time() - process.boottime() + now, UTC)
+
+    def identify(self, path: str) -> NetnsKey | None:
+        found = netns.identify(path)
+        return (found.device, found.inode) if found is not None else None
+
+    def netns(self, path: str, expected: NetnsKey | None = None) -> AbstractAsyncContextManager[Netns]:
+        return self._open(path, expected)
+
+    @asynccontextmanager
+    async def _open(self, path: str, expected: NetnsKey | None) -> AsyncIterator[Netns]:
+        with netns.open_netns(path) as opened:
+            found = LinuxNetns(self._pool, opened)
+            if expected is not None and found.key != expected:
+                raise HooknetError(
+                    Kind.BAD_NETNS, f"{path} is another network namespace now", details="the container's is gone"
+                )
+            yield found
+
+    async def parent(self, name: str | None, inside: Netns | None = None) -> Parent:
+        if inside is not None and name is not None:
+            assert isinstance(inside, LinuxNetns)
+            return await inside.parent(name)
+        return await self._pool.run(lambda: links.parent(name or links.default_parent()))
+
+    async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
+        frame = ethernet_udp_frame(
+            effect.payload,
+            source_mac=mac,
+            destination_mac=next_hop(effect),
+            source=effect.source,
+            destination=effect.destination,
+        )
+        await self._pool.run(packet.send_frame_on_parent, parent, frame)
+
+    def process_started(self, pid: int) -> int | None:
+        return process.process_start(pid)
+
+
+def next_hop(effect: Send) -> str:
+    """The MAC that a frame goes to: the known next hop's unless the message is a broadcast."""
+    if effect.delivery is Delivery.BROADCAST_FRAME or effect.next_hop_mac is None:
+        return BROADCAST_MAC
+    return effect.next_hop_mac

@@ -1,0 +1,79 @@
+"""Every podman that is configured, as the lifecycle and the plugins need it: one stream, one cache, one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hooknet.lifecycle.bus import EventBus
+from hooknet.model import Container, ContainerEvent
+from hooknet.podman import Containers, EventStreams, PodmanEvent, StreamState, StreamStatus, list_all
+
+WORDS = {
+    StreamStatus.CONNECTED: "following",
+    StreamStatus.RECONNECTING: "lost",
+    StreamStatus.ABSENT: "absent",
+}
+
+
+class Podmans:
+    """Follows all of them; none at all is fine."""
+
+    def __init__(self, urls: tuple[str, ...], bus: EventBus) -> None:
+        self._urls = urls
+        self._bus = bus
+        self._cache = Containers(urls)
+        self._streams: EventStreams | None = None
+        self._told: dict[str, StreamStatus] = {}
+
+    def start(self, saw: Callable[[PodmanEvent], None], resync: Callable[[str], None]) -> None:
+        """Begin to follow. `saw` is called for each event, after the cache knows it."""
+
+        def deliver(event: PodmanEvent) -> None:
+            self._cache.update(event)
+            self._bus.publish(
+                "podman",
+                action=f"{event.type} {event.action}",
+                container=event.name or None,
+                container_id=event.id,
+            )
+            saw(event)
+
+        self._streams = EventStreams(self._urls, deliver, self._state_changed, resync)
+        self._streams.start()
+
+    def stop(self) -> None:
+        if self._streams is not None:
+            self._streams.stop()
+        self._cache.close()
+
+    @property
+    def states(self) -> tuple[StreamState, ...]:
+        return self._streams.states if self._streams is not None else ()
+
+    def describe(self, event: PodmanEvent) -> ContainerEvent:
+        """The event as plugins see it."""
+        return self._cache.describe(event)
+
+    # for the lifecycle
+
+    async def lookup(self, container_id: str) -> Container | None:
+        return await self._cache.lookup(container_id)
+
+    def cached(self, container_id: str) -> Container | None:
+        return self._cache.get(container_id)
+
+    async def containers(self) -> Mapping[str, int | None] | None:
+        """Container id to pid, of all podmans; None when there is none, or one of them can't be asked."""
+        if not self._urls:
+            return None
+        listing = await list_all(self._urls)
+        self._cache.seed(listing)
+        if listing.unavailable:
+            return None
+        return {container.id: container.pid or None for container in listing.containers}
+
+    def _state_changed(self, state: StreamState) -> None:
+        if self._told.get(state.url) is state.status:
+            return
+        self._told[state.url] = state.status
+        self._bus.publish("podman", state=WORDS[state.status], url=state.url, why=state.why, hint=state.hint)

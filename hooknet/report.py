@@ -1,0 +1,147 @@
+"""What the control API may ask the daemon: its state in people's words, and the few things it can be told."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from hooknet import __version__
+from hooknet.frontends.control.sources import (
+    ParentView,
+    PlannedAction,
+    PluginView,
+    PodmanView,
+    Problem,
+    StatusView,
+    StoreView,
+)
+from hooknet.lifecycle.bus import Event
+from hooknet.lifecycle.requests import AttachmentView
+from hooknet.podman import StreamState, StreamStatus
+from hooknet.podmans import WORDS
+
+if TYPE_CHECKING:
+    from hooknet.daemon import Daemon
+
+
+class Report:
+    """`Sources` for the control API."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def leases(self) -> Sequence[AttachmentView]:
+        return self._daemon.lifecycle.views()
+
+    def plugins(self) -> Sequence[PluginView]:
+        return self._daemon.plugins.report()
+
+    def events(self, *, since: float | None, follow: bool) -> AsyncIterator[Event]:
+        return self._daemon.bus.subscribe(since=since, follow=follow)
+
+    async def reconcile(self, *, dry_run: bool) -> Sequence[PlannedAction]:
+        actions = await self._daemon.lifecycle.reconciler.reconcile(dry_run=dry_run)
+        return [PlannedAction(action=a.act.value, who=str(a.key), why=a.why) for a in actions]
+
+    async def reload(self) -> Sequence[str]:
+        return await self._daemon.reload()
+
+    async def plugin_enable(self, name: str) -> None:
+        await self._daemon.plugins.enable(name)
+
+    async def plugin_disable(self, name: str) -> None:
+        await self._daemon.plugins.disable(name)
+
+    def status(self) -> StatusView:
+        daemon = self._daemon
+        views = daemon.lifecycle.views()
+        problems = [*self._store_problems(), *self._pool_problems(), *self._plugin_problems()]
+        podman_problems = [p for state in daemon.podmans.states if (p := podman_problem(state)) is not None]
+        return StatusView(
+            healthy=not problems,
+            version=__version__,
+            uptime_s=round(time.monotonic() - daemon.started_at, 1),
+            pid=os.getpid(),
+            store=self._store(),
+            problems=[*problems, *podman_problems],
+            podman=[podman_view(state) for state in daemon.podmans.states],
+            parents=parent_views(views),
+            counts={
+                "attachments": len(views),
+                "leases": sum(view.lease is not None for view in views),
+                "exchanges": daemon.lifecycle.sessions,
+                "plugins": len(daemon.plugins.report()),
+            },
+            config=str(daemon.config.path) if daemon.config.path is not None else None,
+        )
+
+    def _store(self) -> StoreView:
+        journal = self._daemon.journal
+        failing = journal.failing
+        return StoreView(state="ok" if failing is None else "failing", path=str(journal.path), detail=failing or "")
+
+    def _store_problems(self) -> list[Problem]:
+        failing = self._daemon.journal.failing
+        if failing is None:
+            return []
+        return [
+            Problem(
+                f"the journal {self._daemon.journal.path} can't be written",
+                failing,
+                "free or repair the disk: running leases are kept in memory, new ADDs are refused; it heals by itself",
+            )
+        ]
+
+    def _pool_problems(self) -> list[Problem]:
+        return [
+            Problem(
+                f"no address is offered on {parent}",
+                "a server answered there lately and is silent now: its pool is probably exhausted",
+                "enlarge the pool, or shorten its leases (the plugin short-lease helps)",
+            )
+            for parent in self._daemon.lifecycle.exhausted()
+        ]
+
+    def _plugin_problems(self) -> list[Problem]:
+        return [
+            Problem(f"plugin {report.name} is {report.state}", report.last_error or "", "see `hooknet plugins`")
+            for report in self._daemon.plugins.report()
+            if str(report.state) in {"failed", "quarantined"}
+        ]
+
+
+def podman_view(state: StreamState) -> PodmanView:
+    return PodmanView(url=state.url, state=WORDS[state.status], detail=state.why)
+
+
+def podman_problem(state: StreamState) -> Problem | None:
+    if state.status is StreamStatus.CONNECTED:
+        return None
+    return Problem(
+        f"podman's events at {state.url} are not followed",
+        state.why,
+        state.hint or "containers that are killed without a DEL are found by their netns only",
+    )
+
+
+def parent_views(views: Sequence[AttachmentView]) -> list[ParentView]:
+    """The parents that attachments hang on, as sysfs shows them now."""
+    counts: dict[str, int] = {}
+    for view in views:
+        counts[view.attachment.parent] = counts.get(view.attachment.parent, 0) + 1
+    return [
+        ParentView(name=name, up=read_flag(name, "operstate"), carrier=read_flag(name, "carrier"), attachments=count)
+        for name, count in sorted(counts.items())
+    ]
+
+
+def read_flag(name: str, what: str) -> bool:
+    try:
+        with open(f"/sys/class/net/{name}/{what}", encoding="ascii") as file:
+            return file.read().strip() in {"up", "unknown", "1"}
+    except OSError:
+        return False
+
+

@@ -1,0 +1,253 @@
+"""The journal on a real disk: what was answered is there after a crash, and nothing in use is ever refused."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.model import Attachment, Phase
+from hooknet.outbox import Delivery
+from hooknet.store.journal import Journal
+from hooknet.store.records import Process, Record
+from hooknet.store.schema import SCHEMA_VERSION
+
+WALL = 1_790_000_000.0
+
+
+def a_record(container: str = "c1", generation: int = 1, phase: Phase = Phase.INTENT) -> Record:
+    attachment = Attachment(
+        container_id=container,
+        ifname="eth0",
+        network="lan",
+        netns="/run/netns/x",
+        parent="eth7",
+        generation=generation,
+    )
+    return Record(
+        attachment=attachment,
+        phase=phase,
+        boot_id="boot",
+        created=WALL,
+        netns_id=(4, 4711),
+        mac="02:00:00:00:00:01",
+        client_id=b"\xff\x01",
+        mode="bridge",
+        process=Process(pid=7, started=99),
+    )
+
+
+def a_delivery(text: bytes = b"{}") -> Delivery:
+    return Delivery(hook="post_lease", plugin="dns", stream="s", payload=text)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "hooknet.db"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    journal = Journal(path, wall=lambda: WALL)
+    journal.open()
+    yield journal
+    journal.close()
+
+
+def reopened(path: Path) -> Journal:
+    return Journal(path, wall=lambda: WALL)
+
+
+def test_a_record_comes_back_as_it_was(journal: Journal, path: Path) -> None:
+    async def write() -> None:
+        await journal.put(a_record())
+        await journal.put(replace(a_record(), phase=Phase.LINKED))
+
+    asyncio.run(write())
+    other = reopened(path)
+    try:
+        assert other.open().records == (replace(a_record(), phase=Phase.LINKED),)
+    finally:
+        other.close()
+
+
+def test_generations_of_one_attachment_are_rows_of_their_own(journal: Journal, path: Path) -> None:
+    async def write() -> None:
+        await journal.put(a_record(generation=1))
+        await journal.put(a_record(generation=2))
+        await journal.remove(a_record().key, 1)
+
+    asyncio.run(write())
+    other = reopened(path)
+    try:
+        assert [record.generation for record in other.open().records] == [2]
+    finally:
+        other.close()
+
+
+def test_deliveries_are_committed_with_the_phase_that_causes_them(journal: Journal) -> None:
+    async def story() -> list[Delivery]:
+        await journal.put(a_record(phase=Phase.REPLIED), [a_delivery(b"1"), a_delivery(b"2")])
+        return await journal.pending()
+
+    pending = asyncio.run(story())
+    assert [delivery.payload for delivery in pending] == [b"1", b"2"]
+    assert pending[0].id < pending[1].id
+    assert pending[0].created == WALL
+
+
+def test_a_postponed_delivery_counts_its_attempts_and_a_made_one_is_gone(journal: Journal) -> None:
+    async def story() -> list[Delivery]:
+        await journal.deliver([a_delivery(b"1"), a_delivery(b"2")])
+        first, second = await journal.pending()
+        await journal.postpone(first, not_before=WALL + 60, error="server down")
+        await journal.done(second)
+        return await journal.pending()
+
+    (left,) = asyncio.run(story())
+    assert (left.attempts, left.not_before, left.error) == (1, WALL + 60, "server down")
+
+
+def test_remembered_addresses_and_meta_come_back(journal: Journal, path: Path) -> None:
+    async def write() -> None:
+        journal.remember("lan", b"\xff\x01", "10.0.0.5")
+        await journal.set_meta("boot_id", "b1")
+
+    asyncio.run(write())
+    other = reopened(path)
+    try:
+        loaded = other.open()
+        assert loaded.memory == {("lan", b"\xff\x01"): "10.0.0.5"}
+        assert loaded.meta == {"boot_id": "b1"}
+    finally:
+        other.close()
+
+
+def test_fault_4_what_a_power_loss_tears_off_is_not_half_there(journal: Journal, path: Path, tmp_path: Path) -> None:
+    """The WAL as it is at any moment, cut anywhere, opens to a state between two commits."""
+
+    async def write() -> None:
+        for number in range(20):
+            await journal.put(a_record(container=f"c{number}"), [a_delivery()])
+
+    asyncio.run(write())
+    wal = path.with_name(path.name + "-wal").read_bytes()
+    for cut in range(0, len(wal), max(1, len(wal) // 17)):
+        torn = tmp_path / f"torn-{cut}" / "hooknet.db"
+        torn.parent.mkdir()
+        torn.write_bytes(path.read_bytes())
+        torn.with_name(torn.name + "-wal").write_bytes(wal[:cut])
+        other = reopened(torn)
+        loaded = other.open()
+        try:
+            assert not loaded.unreadable
+            assert loaded.set_aside is None
+            assert len(asyncio.run(count(other))) == len(loaded.records)
+        finally:
+            other.close()
+
+
+async def count(journal: Journal) -> list[Delivery]:
+    return await journal.pending()
+
+
+def test_fault_5_a_full_disk_refuses_the_new_keeps_the_old_and_heals(journal: Journal) -> None:
+    async def story() -> None:
+        await journal.put(a_record("lives", phase=Phase.REPLIED))
+        fill(journal)
+        with pytest.raises(HooknetError) as refused:
+            await journal.put(a_record("new", generation=2))
+        assert refused.value.code == 11
+        assert "journal" in refused.value.message
+        renewed = replace(a_record("lives", phase=Phase.REPLIED), hears=True)
+        await journal.put(renewed, kept=True)
+        assert journal.failing is not None
+        make_room(journal)
+        await journal.heal()
+        assert journal.failing is None
+
+    asyncio.run(story())
+    journal.close()
+    again = reopened(journal.path)
+    try:
+        (record,) = again.open().records
+        assert record.hears
+    finally:
+        again.close()
+
+
+def fill(journal: Journal) -> None:
+    assert journal._connection is not None
+    journal._connection.execute("PRAGMA query_only=ON")
+
+
+def make_room(journal: Journal) -> None:
+    assert journal._connection is not None
+    journal._connection.execute("PRAGMA query_only=OFF")
+
+
+def test_fault_6_a_corrupt_database_is_set_aside(path: Path) -> None:
+    path.write_bytes(b"not a database, certainly" * 400)
+    journal = reopened(path)
+    loaded = journal.open()
+    journal.close()
+    assert loaded.set_aside == path.with_name(f"hooknet.db.corrupt-{int(WALL)}")
+    assert loaded.set_aside.exists()
+    assert loaded.records == ()
+
+
+def test_fault_6_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(HooknetError, match="newer hooknet") as refused:
+        reopened(path).open()
+    assert refused.value.kind is Kind.UNAVAILABLE
+    assert path.read_bytes() == before
+
+
+def test_a_link_in_place_of_the_database_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HooknetError, match="not a regular file"):
+        reopened(path).open()
+
+
+def test_an_unreadable_row_does_not_hide_the_others(journal: Journal, path: Path) -> None:
+    async def write() -> None:
+        await journal.put(a_record("good"))
+        await journal.put(a_record("bad", generation=2))
+
+    asyncio.run(write())
+    journal.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE attachments SET body=x'00' WHERE container_id='bad'")
+    connection.commit()
+    connection.close()
+    other = reopened(path)
+    loaded = other.open()
+    other.close()
+    assert [record.key.container_id for record in loaded.records] == ["good"]
+    assert "bad" in loaded.unreadable[0]
+
+
+def test_nobody_else_may_read_the_database(journal: Journal, path: Path) -> None:
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_two_hundred_writers_share_few_commits(journal: Journal) -> None:
+    commits: list[str] = []
+
+    async def story() -> None:
+        assert journal._connection is not None
+        journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        await asyncio.gather(*(journal.put(a_record(f"c{n}", generation=n)) for n in range(200)))
+
+    asyncio.run(story())
+    assert 1 <= len(commits) < 50

@@ -1,0 +1,101 @@
+"""hooknet.toml: what is accepted, and what an error says."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from hooknet.config import Config, NetworkSettings, load, parse, parse_duration
+from hooknet.errors import HooknetError, Kind
+
+WHOLE = """
+[daemon]
+log_format = "json"
+grace_period = "7s"
+
+[podman]
+url = ["unix:///a.sock", "unix:///b.sock"]
+
+[network.lan]
+acd = "strict"
+lease_time = "5m"
+allow_servers = ["10.0.0.0/24"]
+suppress = ["gateway", "dns"]
+
+[plugins]
+disable = ["x"]
+
+[plugins.dns]
+server = "10.0.0.1"
+"""
+
+
+def test_a_whole_file_is_read() -> None:
+    config = parse(WHOLE, "hooknet.toml")
+    assert config.daemon.grace_period == 7
+    assert config.podman.urls == ("unix:///a.sock", "unix:///b.sock")
+    assert config.plugins.disable == ("x",)
+    assert config.plugins.settings == {"dns": {"server": "10.0.0.1"}}
+    lan = config.settings_for("lan", {})
+    assert (lan.acd, lan.lease_time, lan.allow_servers) == ("strict", 300, (IPv4Network("10.0.0.0/24"),))
+
+
+def test_the_runtimes_keys_come_before_the_files() -> None:
+    assert parse(WHOLE, "f").settings_for("lan", {"acd": "off"}).acd == "off"
+
+
+def test_an_unknown_network_has_the_defaults() -> None:
+    assert Config().settings_for("other", {}) == NetworkSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[deamon]\n", "did you mean 'daemon'"),
+        ("[daemon]\nlog_fromat = 'json'", "did you mean 'log_format'"),
+        ("[network.lan]\nacdd = 'off'", "did you mean 'acd'"),
+        ("[network.lan]\nacd = 'sometimes'", "[network.lan]: Invalid enum value 'sometimes'"),
+        ("[network.lan]\ntimeout = '1h'", "1 to 300 seconds"),
+        ("[network.lan]\nlease_time = '5 parsecs'", "expected seconds or a duration"),
+        ("[network.lan]\nclient_id = 'zz'", 'one of "name", "mac", "container-id"'),
+        ("[network.lan]\nallow_servers = ['10.0.0.0/77']", "allow_servers[0]"),
+        ("[network]\nlan = 1", "write [network.lan]"),
+        ("[daemon]\ngrace_period = true", "grace_period"),
+        ("daemon = 3", "write [daemon]"),
+        ("[podman]\nurl = 3", "$.url"),
+        ("[daemon", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(text: str, says: str) -> None:
+    with pytest.raises(HooknetError) as refused:
+        parse(text, "hooknet.toml")
+    assert refused.value.kind is Kind.BAD_CONFIG
+    assert says in str(refused.value)
+    assert "hooknet.toml" in str(refused.value)
+
+
+def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HooknetError, match="there is no configuration file"):
+        load(tmp_path / "none.toml")
+
+
+def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real.toml").touch()
+    (tmp_path / "link.toml").symlink_to(tmp_path / "real.toml")
+    with pytest.raises(HooknetError, match="can't read"):
+        load(tmp_path / "link.toml")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2d", 172800), (7, 7), ("infinite", 2**32 - 1)]
+)
+def test_durations(given: object, seconds: float) -> None:
+    assert parse_duration(given) == seconds
+
+
+@pytest.mark.parametrize("given", ["", "m", "-5m", -1, True, "5x", float("nan"), float("inf")])
+def test_what_is_no_duration_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(given)

@@ -76,7 +76,7 @@ class NetworkSettings:
         if not 1 <= self.timeout <= 300:  # noqa: PLR2004 - seconds
             raise bad_value("timeout", self.timeout, "a time from 1 to 300 seconds")
         if self.lease_time is not None and not 1 <= self.lease_time <= 0xFFFFFFFF:  # noqa: PLR2004
-            raise bad_value("lease_time", self.lease_time, "1 to 4294967294 seconds, or \"infinite\"")
+            raise bad_value("lease_time", self.lease_time, '1 to 4294967294 seconds, or "infinite"')
         if self.metric is not None and not 0 <= self.metric <= 0xFFFFFFFF:  # noqa: PLR2004
             raise bad_value("metric", self.metric, "0 to 4294967295")
 
@@ -245,7 +245,9 @@ def load(path: Path | None) -> Config:
         if path is None:
             return Config()
         raise HooknetError(
-            Kind.BAD_CONFIG, f"there is no configuration file {path}", hint="leave --config away for the defaults"
+            Kind.BAD_CONFIG,
+            f"there is no configuration file {path}",
+            hint="leave --config away for the defaults",
         ) from None
     except UnicodeDecodeError as error:
         raise HooknetError(Kind.BAD_CONFIG, f"{chosen} is not UTF-8: {error}") from None

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from hooknet import __version__, config, folders, logs
-from hooknet.config import Config, LogFormat, LogLevel
+from hooknet import __version__, folders, logs
+from hooknet.config import DEFAULT_RUN_DIR, DEFAULT_STATE_DIR, Config, LogFormat, LogLevel, load
 from hooknet.errors import CODES, HooknetError, Kind
 from hooknet.frontends.cni_socket import CniServer
 from hooknet.frontends.control.server import ControlServer
@@ -29,12 +29,14 @@ from hooknet.frontends.tombstones import Tombstones
 from hooknet.hooks import Plugins
 from hooknet.kernel.capabilities import missing_capabilities
 from hooknet.kernel.pool import KernelPool
+from hooknet.kernel.watch import Change, LinkEvent, LinkWatcher
 from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.identity import Host
 from hooknet.lifecycle.linux import LinuxMachine
 from hooknet.lifecycle.service import Lifecycle
 from hooknet.lifecycle.services import Services
+from hooknet.podman import PodmanEvent
 from hooknet.podmans import Podmans
 from hooknet.report import Report
 from hooknet.sockets import Sockets, open_sockets
@@ -55,8 +57,8 @@ class Options:
     """The command line of `hooknet daemon`. None: as configured."""
 
     config: Path | None = None
-    run_dir: Path = config.DEFAULT_RUN_DIR
-    state_dir: Path = config.DEFAULT_STATE_DIR
+    run_dir: Path = DEFAULT_RUN_DIR
+    state_dir: Path = DEFAULT_STATE_DIR
     podman_urls: tuple[str, ...] | None = None
     log_format: str | None = None
     log_level: str | None = None
@@ -76,7 +78,7 @@ def run(options: Options) -> int:
 
 def configured(options: Options) -> Config:
     """hooknet.toml with the command line over it. Raises BAD_CONFIG."""
-    settings = config.load(options.config)
+    settings = load(options.config)
     daemon = settings.daemon
     if options.log_format is not None:
         daemon = replace(daemon, log_format=cast("LogFormat", options.log_format))
@@ -152,6 +154,9 @@ class Daemon:
         await self._serve(sockets, tombstones)
         self.podmans.start(self._saw_event, self._resync)
         self._stack.callback(self.podmans.stop)
+        watcher = LinkWatcher(self.pool, self._link_changed)
+        await watcher.start()
+        self._stack.push_async_callback(watcher.stop)
         self._ready(loaded)
 
     def _services(self, state_dir: Path, loaded: Loaded) -> Services:
@@ -186,7 +191,9 @@ class Daemon:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
         if self._notifier.watchdog_interval is not None:
-            self.lifecycle.services.spawn(self._feed_watchdog(self._notifier.watchdog_interval), "the watchdog")
+            self.lifecycle.services.spawn(
+                self._feed_watchdog(self._notifier.watchdog_interval), "the watchdog"
+            )
         self.bus.publish(
             "daemon",
             state="started",
@@ -242,7 +249,16 @@ class Daemon:
             self._notifier.watchdog()
             await asyncio.sleep(interval)
 
-    def _saw_event(self, event: object) -> None:
+    def _link_changed(self, name: str, event: LinkEvent) -> None:
+        match event.change:
+            case Change.UP | Change.APPEARED:
+                self.lifecycle.carrier(name, up=True)
+            case Change.DOWN | Change.DELETED:
+                self.lifecycle.carrier(name, up=False)
+            case Change.RENAMED:
+                self.lifecycle.parent_renamed(name, event.renamed)
+
+    def _saw_event(self, event: PodmanEvent) -> None:
         described = self.podmans.describe(event)
         self.lifecycle.events.saw(described)
         self.plugins.container_event(described)

@@ -23,7 +23,9 @@ def private_folder(path: Path, mode: int = 0o700) -> Path:
     except OSError as error:
         raise HooknetError(Kind.IO, f"can't make the folder {path}: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode):
-        raise HooknetError(Kind.NOT_ALLOWED, f"{path} is not a folder", hint="remove it, hooknet makes its own")
+        raise HooknetError(
+            Kind.NOT_ALLOWED, f"{path} is not a folder", hint="remove it, hooknet makes its own"
+        )
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise HooknetError(
             Kind.NOT_ALLOWED,

@@ -80,7 +80,9 @@ class Report:
     def _store(self) -> StoreView:
         journal = self._daemon.journal
         failing = journal.failing
-        return StoreView(state="ok" if failing is None else "failing", path=str(journal.path), detail=failing or "")
+        return StoreView(
+            state="ok" if failing is None else "failing", path=str(journal.path), detail=failing or ""
+        )
 
     def _store_problems(self) -> list[Problem]:
         failing = self._daemon.journal.failing
@@ -106,7 +108,9 @@ class Report:
 
     def _plugin_problems(self) -> list[Problem]:
         return [
-            Problem(f"plugin {report.name} is {report.state}", report.last_error or "", "see `hooknet plugins`")
+            Problem(
+                f"plugin {report.name} is {report.state}", report.last_error or "", "see `hooknet plugins`"
+            )
             for report in self._daemon.plugins.report()
             if str(report.state) in {"failed", "quarantined"}
         ]
@@ -132,7 +136,9 @@ def parent_views(views: Sequence[AttachmentView]) -> list[ParentView]:
     for view in views:
         counts[view.attachment.parent] = counts.get(view.attachment.parent, 0) + 1
     return [
-        ParentView(name=name, up=read_flag(name, "operstate"), carrier=read_flag(name, "carrier"), attachments=count)
+        ParentView(
+            name=name, up=read_flag(name, "operstate"), carrier=read_flag(name, "carrier"), attachments=count
+        )
         for name, count in sorted(counts.items())
     ]
 
@@ -143,5 +149,3 @@ def read_flag(name: str, what: str) -> bool:
             return file.read().strip() in {"up", "unknown", "1"}
     except OSError:
         return False
-
-

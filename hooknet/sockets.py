@@ -35,7 +35,9 @@ class Sockets:
 def open_sockets(run_dir: Path, handed: Mapping[str, socket.socket]) -> Iterator[Sockets]:
     """Both sockets, for as long as the block lasts. Raises UNAVAILABLE when another process serves one."""
     with contextlib.ExitStack() as stack:
-        found = {name: handed.get(name) or make(stack, run_dir / f"{name}.sock", MODES[name]) for name in MODES}
+        found = {
+            name: handed.get(name) or make(stack, run_dir / f"{name}.sock", MODES[name]) for name in MODES
+        }
         for listening in found.values():
             listening.setblocking(False)
         yield Sockets(found[CNI], found[CONTROL])

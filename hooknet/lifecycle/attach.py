@@ -16,7 +16,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hooknet.config import NetworkSettings
-from hooknet.dhcp.client import Client, Patience
+from hooknet.dhcp.client import Client, Patience, Randomness
 from hooknet.dhcp.compose import DEFAULT_PARAMETERS
 from hooknet.dhcp.settings import ClientSettings
 from hooknet.errors import HooknetError, Kind, Refused
@@ -38,6 +38,7 @@ INFRA_CONTAINER = re.compile(r"[0-9a-f]{12}-infra")
 HOSTNAME_LENGTH = 63
 MAC_WAIT = 3.0
 MAC_POLL = 0.05
+CARRIER_POLL = 0.1
 RECENTLY = 3600.0
 
 
@@ -67,7 +68,7 @@ class Attacher:
         self, request: AttachRequest, settings: NetworkSettings, netns: Netns, timing: Timing
     ) -> Attached:
         lookup_in = netns if request.link is not None and request.link.parent_in_netns else None
-        parent = await self._services.machine.parent(request.parent, lookup_in)
+        parent = await self._parent(request, settings, lookup_in)
         entry = await self._intend(request, settings, netns, parent, timing)
         async with self._services.registry.identities.hold(entry.record.client_id):
             self._services.registry.add(entry)
@@ -76,6 +77,25 @@ class Attacher:
             except BaseException:
                 await self._undo(entry, netns)
                 raise
+
+    async def _parent(
+        self, request: AttachRequest, settings: NetworkSettings, inside: Netns | None
+    ) -> Parent:
+        """The parent; at boot its carrier may come late, and is waited for within the deadline."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + settings.timeout
+        while True:
+            parent = await self._services.machine.parent(request.parent, inside)
+            if parent.carrier or not parent.up:
+                return parent
+            if loop.time() >= give_up:
+                raise HooknetError(
+                    Kind.PARENT,
+                    f"the parent {parent.name} has no carrier",
+                    details=f"waited {settings.timeout:g} s",
+                    hint="plug in the cable, or see whether the switch port is up",
+                )
+            await asyncio.sleep(CARRIER_POLL)
 
     # the wish
 
@@ -100,7 +120,11 @@ class Attacher:
             generation=services.registry.next_generation(),
             runtime=request.runtime,
         )
-        mac = request.mac or await self._present_mac(request, netns) or _random_mac(services.randomness.getrandbits(40))
+        mac = (
+            request.mac
+            or await self._present_mac(request, netns)
+            or _random_mac(services.randomness.getrandbits(40))
+        )
         wish = self._wish(request, settings, name, mac)
         folded = await services.hooks.pre_lease(
             attachment, wish, lambda: services.podman.lookup(request.key.container_id)
@@ -150,7 +174,9 @@ class Attacher:
             )
         return state.mac
 
-    def _wish(self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str) -> LeaseRequest:
+    def _wish(
+        self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
+    ) -> LeaseRequest:
         client_id = client_id_for(request.key, name, mac, settings, self._services.host)
         hostname = settings.hostname or (hostname_of(name) if name is not None else None)
         hostname = hostname if settings.send_hostname else None
@@ -182,13 +208,19 @@ class Attacher:
             await self._clear(holder)
             return asked
         log.warning(
-            "%s: its identity is in use by %s, so it leases under its container id instead", request.key, holder.key
+            "%s: its identity is in use by %s, so it leases under its container id instead",
+            request.key,
+            holder.key,
         )
-        return replace(asked, client_id=fallback_client_id(request.key), requested_address=request.requested_address)
+        return replace(
+            asked, client_id=fallback_client_id(request.key), requested_address=request.requested_address
+        )
 
     # the doing
 
-    async def _carry_out(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Attached:
+    async def _carry_out(
+        self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent
+    ) -> Attached:
         journal = self._services.journal
         await journal.put(entry.record)
         entry.timing.mark("intent")
@@ -309,7 +341,7 @@ class Attacher:
                 continue
 
 
-def make_client(entry: Entry, machine: Machine, randomness: object, parent_mtu: int | None) -> Client:
+def make_client(entry: Entry, machine: Machine, randomness: Randomness, parent_mtu: int | None) -> Client:
     """The DHCP client of an entry, with its network's settings."""
     settings, request = entry.settings, entry.record.request
     assert request is not None

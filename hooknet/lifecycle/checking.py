@@ -22,7 +22,9 @@ class Checker:
     async def check(self, entry: Entry | None, request: AttachRequest) -> Attached:
         """Raises CHECK_FAILED with every difference. A lease that changed since the ADD is right."""
         if entry is None or not entry.is_settled():
-            raise _failed(f"{request.key} is not attached", "the journal has no complete attachment under this key")
+            raise _failed(
+                f"{request.key} is not attached", "the journal has no complete attachment under this key"
+            )
         record = entry.record
         async with self._services.machine.netns(request.netns, record.netns_id) as netns:
             problems = await self._differences(entry, netns)

@@ -38,7 +38,9 @@ class Detacher:
             await self._delete_stray(request.netns, request.key.ifname)
         return None
 
-    async def end(self, entry: Entry, reason: ReleaseReason, *, delete_link: bool = True, silent: bool = False) -> None:
+    async def end(
+        self, entry: Entry, reason: ReleaseReason, *, delete_link: bool = True, silent: bool = False
+    ) -> None:
         """End `entry`, in its netns where that still is the one of the ADD."""
         record = entry.record
         async with (

@@ -46,7 +46,13 @@ class Endings:
         self._owed: dict[tuple[AttachmentKey, int], Owed] = {}
 
     async def end(
-        self, entry: Entry, netns: Netns | None, reason: ReleaseReason, *, delete_link: bool, silent: bool = False
+        self,
+        entry: Entry,
+        netns: Netns | None,
+        reason: ReleaseReason,
+        *,
+        delete_link: bool,
+        silent: bool = False,
     ) -> None:
         """End this attachment. `silent`: the lease is left to lapse (no RELEASE), for a server that we can't ask."""
         await self._keeper.stop(entry)

@@ -23,6 +23,7 @@ from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)
 
+MACVLAN = "macvlan"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 
@@ -135,7 +136,7 @@ class LinuxNetns:
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         def delete() -> bool:
             state = links.link_state(ifname)
-            if state is None or (mac is None and state.kind != links.MACVLAN):
+            if state is None or (mac is None and state.kind != MACVLAN):
                 return False
             return links.delete_link(ifname, expected_mac=mac)
 
@@ -158,7 +159,8 @@ class LinuxNetns:
         sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
         try:
             sender.send(
-                udp_packet(effect.payload, source=effect.source, destination=effect.destination), next_hop(effect)
+                udp_packet(effect.payload, source=effect.source, destination=effect.destination),
+                next_hop(effect),
             )
         finally:
             self._pool.discard(sender)
@@ -193,7 +195,9 @@ class LinuxMachine:
             found = LinuxNetns(self._pool, opened)
             if expected is not None and found.key != expected:
                 raise HooknetError(
-                    Kind.BAD_NETNS, f"{path} is another network namespace now", details="the container's is gone"
+                    Kind.BAD_NETNS,
+                    f"{path} is another network namespace now",
+                    details="the container's is gone",
                 )
             yield found
 

@@ -26,7 +26,9 @@ class Act(Enum):
     """What to do with an attachment."""
 
     RELEASE = "release"  # gone: RELEASE, link, hooks (VANISHED), row
-    LAPSE = "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE
+    LAPSE = (
+        "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE
+    )
     UNDO = "undo"  # half made and nobody waits for it
     ADOPT = "adopt"  # complete but for the answer, and its container lives: it is REPLIED
     REPAIR = "repair"  # the address is missing from the interface: verify the lease and set it again
@@ -136,7 +138,10 @@ def _decide(held: Held, picture: Picture, dead_since: float | None) -> tuple[Act
     if seen.has_link is False:
         return Act.RELEASE, f"its interface {record.key.ifname} is gone"
     if dead_since is not None and picture.now - dead_since >= picture.period:
-        return Act.RELEASE, f"its process has been dead for {picture.now - dead_since:.0f} s, though podman knows it"
+        return (
+            Act.RELEASE,
+            f"its process has been dead for {picture.now - dead_since:.0f} s, though podman knows it",
+        )
     return _upkeep(held, seen)
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hooknet.config import Config
 from hooknet.dhcp.client import Client
+from hooknet.dhcp.effects import Effect
 from hooknet.errors import HooknetError, Kind
 from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.bus import who
@@ -133,7 +135,7 @@ class Lifecycle:
             deliveries = self._leases.post_lease(entry, binding.lease, PostLeaseReason.BOUND, None)
             await self._leases.mark_heard(entry, deliveries)
         if entry.client is not None:
-            self._keeper.tell(entry, Client.answered)
+            self._keeper.tell(entry, _answered)
 
     async def undo(self, attached: Attached) -> None:
         """The answer could not be delivered: whoever asked is gone."""
@@ -204,6 +206,14 @@ class Lifecycle:
             if entry.parent == parent and entry.client is not None and entry.is_replied():
                 self._keeper.tell(entry, lambda client, now: client.carrier(now, up))
 
+    def parent_renamed(self, old: str, new: str) -> None:
+        """The parent's attachments go on under its new name."""
+        for entry in self._registry:
+            if entry.parent == old:
+                attachment = replace(entry.record.attachment, parent=new)
+                entry.record = replace(entry.record, attachment=attachment)
+                self.services.journal.put(entry.record, kept=True)
+
     # inside
 
     def _take_over(self, record: Record) -> None:
@@ -263,3 +273,8 @@ class Lifecycle:
             parent=attached.attachment.parent,
             ms=timing.elapsed,
         )
+
+
+def _answered(client: Client, now: float) -> Iterable[Effect]:
+    client.answered(now)
+    return ()

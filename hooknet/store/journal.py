@@ -100,10 +100,19 @@ class Journal:
 
     # changes
 
-    def put(self, record: Record, deliveries: Sequence[Delivery] = (), *, kept: bool = False) -> asyncio.Future[None]:
+    def put(
+        self, record: Record, deliveries: Sequence[Delivery] = (), *, kept: bool = False
+    ) -> asyncio.Future[None]:
         """Write a record and the hook deliveries that it causes, in one transaction."""
         key = record.key
-        row = (key.container_id, key.ifname, key.network, record.generation, record.phase.value, to_json(record))
+        row = (
+            key.container_id,
+            key.ifname,
+            key.network,
+            record.generation,
+            record.phase.value,
+            to_json(record),
+        )
         return self._submit([(PUT, row), *self._deliver(deliveries)], kept=kept)
 
     def remove(
@@ -240,7 +249,9 @@ class Journal:
                 unreadable.append(f"{AttachmentKey(container, ifname, network)}: {error}")
         memory = {
             (network, client_id): address
-            for network, client_id, address in connection.execute("SELECT network, client_id, address FROM memory")
+            for network, client_id, address in connection.execute(
+                "SELECT network, client_id, address FROM memory"
+            )
         }
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         return Loaded(tuple(records), memory, meta, tuple(unreadable), set_aside)

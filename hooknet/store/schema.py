@@ -68,7 +68,10 @@ def open_database(path: Path, now: float) -> Opened:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and not _is_corruption(error):
             raise HooknetError(
-                Kind.IO, f"can't open {path} for writing", details=str(error), hint="check the disk and its mount"
+                Kind.IO,
+                f"can't open {path} for writing",
+                details=str(error),
+                hint="check the disk and its mount",
             ) from error
     aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
     path.rename(aside)
@@ -83,7 +86,9 @@ def _refuse_links(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        raise HooknetError(Kind.IO, f"{path} is not a regular file", hint="move it away: hooknet makes its own")
+        raise HooknetError(
+            Kind.IO, f"{path} is not a regular file", hint="move it away: hooknet makes its own"
+        )
 
 
 def _is_corruption(error: sqlite3.OperationalError) -> bool:

@@ -89,7 +89,8 @@ def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2d", 172800), (7, 7), ("infinite", 2**32 - 1)]
+    ("given", "seconds"),
+    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2d", 172800), (7, 7), ("infinite", 2**32 - 1)],
 )
 def test_durations(given: object, seconds: float) -> None:
     assert parse_duration(given) == seconds

@@ -128,7 +128,9 @@ def test_remembered_addresses_and_meta_come_back(journal: Journal, path: Path) -
         other.close()
 
 
-def test_fault_4_what_a_power_loss_tears_off_is_not_half_there(journal: Journal, path: Path, tmp_path: Path) -> None:
+def test_fault_4_what_a_power_loss_tears_off_is_not_half_there(
+    journal: Journal, path: Path, tmp_path: Path
+) -> None:
     """The WAL as it is at any moment, cut anywhere, opens to a state between two commits."""
 
     async def write() -> None:

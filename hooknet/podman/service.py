@@ -2,7 +2,7 @@
 
 The rules:
 - podman-py (with requests and urllib3) is imported by the thread that first needs it: 90 ms and 7 to 14 MB,
-  which a daemon that follows no podman never pays.
+  which a daemon that finds no podman never pays.
 - An exchange can be interrupted from any thread, whatever it waits for (connect, headers, the next event): a
   duplicate of its socket's descriptor is shut down. `Response.close()` would wait for the next event,
   `Client.close()` stops nothing. The duplicate keeps its number, so no other descriptor can be hit by
@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -131,10 +132,13 @@ class Exchange:
 
 def open_client(url: str, connected: Callable[[socket.socket], None]) -> Any:
     """podman-py's client for `url`; `connected` is called with each socket that it opens."""
-    if urlsplit(url).scheme not in SCHEMES:
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
         raise PodmanUnavailable(
             url, "this kind of URL is not supported", hint="use unix:///path or tcp://host:port", absent=True
         )
+    if parts.scheme == "unix" and parts.path:
+        Path(parts.path).stat()  # raises before the import, where there is no podman
     from podman.api.client import APIClient
 
     client = APIClient(url, version=API_VERSION)

@@ -50,6 +50,7 @@ class FakePodman:
         self._threads: list[threading.Thread] = []
         self._over = False
         self._epoch = 0
+        self.opened = 0
         self._listener: socket.socket | None = None
 
     def __enter__(self):
@@ -118,7 +119,8 @@ class FakePodman:
                 stream.shutdown(socket.SHUT_RDWR)
 
     def wait_for_streams(self, count=1):
-        self.wait(lambda: len(self._streams) == count)
+        """Until so many streams were opened, since the beginning."""
+        self.wait(lambda: self.opened >= count)
 
     def wait_for_requests(self, count=1):
         self.wait(lambda: len(self.requests) >= count)
@@ -194,6 +196,7 @@ class FakePodman:
             epoch, told = self._epoch, 0
             deaf = self.deaf_streams
             self._streams.add(connection)
+            self.opened += 1
             self._changed.notify_all()
         try:
             since = nanoseconds(query.get("since", "1"))

@@ -78,7 +78,7 @@ def post_lease(
 
 @hookspec
 def release(attachment: Attachment, lease: Lease, reason: ReleaseReason, container: Container | None) -> None:
-    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered as `post_lease` is."""
+    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered like that."""
 
 
 @hookspec

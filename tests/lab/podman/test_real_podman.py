@@ -132,7 +132,9 @@ def test_a_lookup_finds_the_pod_of_a_container_that_was_there_before_us(podman_w
     assert (found.name, found.pod) == ("early", "pod2")
 
 
-def test_a_disconnect_is_told_with_the_containers_id(podman_world, told):
+def test_a_disconnect_is_told_with_the_containers_id_and_the_list_shows_which_network_is_left(
+    podman_world, told
+):
     who = podman_world.podman(*f"run -d --name leaves --label a=b --network lan {IMAGE} sleep 1000".split())
 
     async def main():
@@ -141,15 +143,17 @@ def test_a_disconnect_is_told_with_the_containers_id(podman_world, told):
         async with following(podman_world, seen):
             await in_thread(podman_world.podman, "network", "disconnect", "lan", "leaves")
             await seen.until(lambda t: "disconnect" in t.actions("leaves"))
-        cache.seed(await list_all((podman_world.url,)))
+        listing = await list_all((podman_world.url,))
+        cache.seed(listing)
         event = next(event for event in seen.events if event.action == "disconnect")
         cache.close()
-        return event, cache.describe(event)
+        return event, cache.describe(event), listing
 
-    event, described = asyncio.run(main())
+    event, described, listing = asyncio.run(main())
     assert (event.type, event.id) == ("network", who)
     assert event.network in {"lan", None}  # podman 4.3.1 does not tell
     assert described.container.labels == {"a": "b"}
+    assert [listed.networks for listed in listing.containers if listed.id == who] == [()]
 
 
 def test_fault_23_a_killed_service_is_come_back_to_and_what_it_missed_is_told(podman_world, told):

@@ -1,0 +1,46 @@
+"""CHECK's comparison of prevResult with what hooknet holds. The kernel's side is the lifecycle's.
+
+prevResult is the result of the whole chain, so plugins after us may have changed it: another MAC, more
+addresses, more routes are theirs. A lease whose address has changed since the ADD is right, though
+prevResult says otherwise. What must be there is our interface, in this container; and an address, when
+hooknet was to provide one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hooknet.cni.result import Interface, Ip, Result
+
+
+def interface_in(result: Result, ifname: str) -> Interface | None:
+    """The container's interface `ifname`; one on the host may have the same name."""
+    for interface in result.interfaces:
+        if interface.name == ifname and interface.sandbox:
+            return interface
+    return None
+
+
+def addresses_on(result: Result, ifname: str) -> tuple[Ip, ...]:
+    """The addresses that prevResult puts on `ifname`."""
+    indices = {i for i, found in enumerate(result.interfaces) if found.name == ifname and found.sandbox}
+    return tuple(ip for ip in result.ips if ip.interface in indices)
+
+
+def complaints(
+    previous: Result, *, ifname: str, netns: str, makes_interface: bool, leases: bool
+) -> tuple[str, ...]:
+    """What speaks against prevResult, in words.
+
+    makes_interface: we are the main plugin. leases: an address is ours.
+    """
+    found = []
+    interface = interface_in(previous, ifname)
+    if makes_interface and interface is None:
+        found.append(f"prevResult has no interface {ifname} in a container")
+    if interface is not None and interface.sandbox != netns:
+        found.append(f"prevResult has {ifname} in {interface.sandbox}, not in {netns}")
+    if leases and not any(ip.address.version == 4 for ip in previous.ips):  # noqa: PLR2004 - IPv4
+        found.append("prevResult has no IPv4 address")
+    return tuple(found)

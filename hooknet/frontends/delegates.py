@@ -1,0 +1,228 @@
+"""Other IPAM plugins, run as the CNI spec says ("Plugin delegation"): `host-local`, `static`, whatever is
+in CNI_PATH.
+
+A delegate gets the very bytes of the network configuration and the runtime's `CNI_*` variables, with
+nothing else of our environment, and a deadline; at the deadline, or when the caller is gone, it is killed
+with its children. Its error goes on to the runtime with the delegate's own code.
+
+Order. The delegate's ADD runs when the link is there, and not before: a repeated ADD of a live interface
+fails at the link, so that it never reaches the delegate, whose undoing would free the address of the
+container that lives. When anything fails after the delegate was run, it is run again with DEL (spec,
+"ADD").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hooknet.cni.document import decode
+from hooknet.cni.result import AddressWithMask, Ip, Result, Route, parse_result
+from hooknet.cni.versions import Verb
+from hooknet.errors import HooknetError, Kind
+from hooknet.lifecycle.requests import AttachRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hooknet.cni.request import CniRequest
+
+DEADLINE = 30.0
+LARGEST_OUTPUT = 1 << 20
+LONGEST_STDERR = 500
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LINK_SCOPE = 253
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticPlan:
+    """What another IPAM plugin wants on the interface: no lease, nothing to renew.
+
+    Every route that is not on-link has its next hop.
+    """
+
+    addresses: tuple[AddressWithMask, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+
+Assign = Callable[[], Awaitable[StaticPlan]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegatedAttach(AttachRequest):
+    """An attachment whose addresses come from another plugin: no lease is ours (`l2_only`).
+
+    assign: called once the link is up; what it returns is put on the interface. When it raises, the ADD is
+    undone.
+    """
+
+    assign: Assign
+
+
+def plan_of(ips: Iterable[Ip], routes: Iterable[Route]) -> StaticPlan:
+    """A result as a plan: a route without a gateway gets the one of the first address of its family."""
+    ips = tuple(ips)
+    gateways = {ip.address.version: ip.gateway for ip in reversed(ips) if ip.gateway is not None}
+    return StaticPlan(
+        addresses=tuple(ip.address for ip in ips),
+        routes=tuple(
+            route
+            if route.gateway is not None or route.scope == LINK_SCOPE
+            else replace(route, gateway=gateways.get(route.destination.version))
+            for route in routes
+        ),
+    )
+
+
+class Delegates:
+    """Runs delegates. `deadline`: seconds for one run."""
+
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
+
+    async def add(self, request: CniRequest) -> Result:
+        """Raises DELEGATE_FAILED when it fails, or answers without an address."""
+        output = await self.run(request, Verb.ADD)
+        name = request.network.delegate
+        try:
+            data = decode(output, f"the answer of {name}")
+            result = parse_result(data, request.network.cni_version, f"the answer of {name}")
+        except HooknetError as error:
+            raise failed(name, error.message, error.details) from None
+        if not result.ips:
+            raise failed(name, "it answered without an address", "")
+        return result
+
+    async def run(self, request: CniRequest, verb: Verb) -> bytes:
+        """Run the delegate; its stdout. Raises DELEGATE_FAILED with the delegate's own code and text."""
+        name = request.network.delegate
+        assert name is not None, "there is a delegate"
+        program = find(name, request.path)
+        env = {**request.env, "CNI_COMMAND": verb.value, "PATH": SEARCH_PATH}
+        process = await self._start(name, program, env)
+        try:
+            async with asyncio.timeout(self._deadline):
+                stdout, stderr = await talk(process, request.stdin)
+        except TimeoutError:
+            raise failed(name, f"it took longer than {self._deadline:g} s", "it was killed") from None
+        finally:
+            await kill(process)
+        if len(stdout) > LARGEST_OUTPUT:
+            raise failed(name, f"it answered with more than {LARGEST_OUTPUT} bytes", "")
+        if process.returncode:
+            raise reported(name, process.returncode, stdout, stderr)
+        return stdout
+
+    @staticmethod
+    async def _start(name: str, program: Path, env: dict[str, str]) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        try:
+            return await asyncio.create_subprocess_exec(
+                program, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd="/", start_new_session=True
+            )
+        except OSError as error:
+            raise failed(name, f"{program} can't be run", error.strerror or str(error)) from None
+
+
+class Allocation:
+    """One ADD's use of a delegate: what it answered, and how to give it back."""
+
+    def __init__(self, delegates: Delegates, request: CniRequest) -> None:
+        self._delegates = delegates
+        self._request = request
+        self._begun = False
+        self.result: Result | None = None
+
+    async def assign(self) -> StaticPlan:
+        """What the lifecycle calls when the link is up. Raises DELEGATE_FAILED."""
+        self._begun = True
+        self.result = await self._delegates.add(self._request)
+        return plan_of(self.result.ips, self.result.routes)
+
+    async def free(self) -> HooknetError | None:
+        """Run the delegate with DEL if it was run at all. Returns what went wrong instead of raising it."""
+        if not self._begun:
+            return None
+        try:
+            await self._delegates.run(self._request, Verb.DEL)
+        except HooknetError as error:
+            return error
+        return None
+
+
+def find(name: str, path: tuple[str, ...]) -> Path:
+    """The executable of a delegate in CNI_PATH. Raises DELEGATE_FAILED."""
+    for folder in path:
+        candidate = Path(folder) / name
+        if candidate.is_absolute() and candidate.is_file() and os.access(candidate, os.X_OK):
+            return candidate
+    raise HooknetError(
+        Kind.DELEGATE_FAILED,
+        f"there is no IPAM plugin {name}",
+        details=f"CNI_PATH is {':'.join(path) or 'empty'}",
+        hint="install containernetworking-plugins, or name another plugin in ipam.type",
+    )
+
+
+async def talk(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:
+    """Feed the delegate and read what it says. One that says too much may be left running: kill it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err, _ = await asyncio.gather(
+        bounded(process.stdout), bounded(process.stderr), feed(process.stdin, stdin)
+    )
+    if len(out) <= LARGEST_OUTPUT:
+        await process.wait()
+    return out, err
+
+
+async def feed(stream: asyncio.StreamWriter, data: bytes) -> None:
+    with contextlib.suppress(ConnectionError):  # it may exit without reading
+        stream.write(data)
+        await stream.drain()
+    stream.close()
+
+
+async def bounded(stream: asyncio.StreamReader) -> bytes:
+    """Everything, but no more than a chunk above `LARGEST_OUTPUT`."""
+    parts = b""
+    while len(parts) <= LARGEST_OUTPUT and (part := await stream.read(65536)):
+        parts += part
+    return parts
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """End a delegate that still runs, with whatever it started, and collect it."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def reported(name: str, exit_code: int, stdout: bytes, stderr: bytes) -> HooknetError:
+    """What a failed delegate said: the spec's error on stdout, else the end of its stderr."""
+    said: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(stdout)
+    if not isinstance(said, dict) or not isinstance(said.get("msg"), str):
+        return failed(
+            name, f"it ended with {exit_code}", stderr[-LONGEST_STDERR:].decode("utf-8", "replace").strip()
+        )
+    code = said.get("code")
+    own = code if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 1 << 31 else None
+    return failed(name, said["msg"], str(said.get("details") or ""), code=own)
+
+
+def failed(name: str | None, why: str, details: str, *, code: int | None = None) -> HooknetError:
+    return HooknetError(
+        Kind.DELEGATE_FAILED, f"the IPAM plugin {name} failed: {why}", details=details, code=code
+    )

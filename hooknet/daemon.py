@@ -151,12 +151,12 @@ class Daemon:
         self._stack.push_async_callback(self.plugins.stop, PLUGIN_PATIENCE)
         await self.lifecycle.start(loaded.records)
         self._stack.push_async_callback(self._stop_lifecycle)
+        self.watcher = LinkWatcher(self.pool, self._link_changed)
+        await self.watcher.start()
+        self._stack.push_async_callback(self.watcher.stop)
         await self._serve(sockets, tombstones)
         self.podmans.start(self._saw_event, self._resync)
         self._stack.callback(self.podmans.stop)
-        watcher = LinkWatcher(self.pool, self._link_changed)
-        await watcher.start()
-        self._stack.push_async_callback(watcher.stop)
         self._ready(loaded)
 
     def _services(self, state_dir: Path, loaded: Loaded) -> Services:

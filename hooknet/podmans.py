@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hooknet.lifecycle.bus import EventBus
+from hooknet.lifecycle.ports import Listed
 from hooknet.model import Container, ContainerEvent
 from hooknet.podman import Containers, EventStreams, PodmanEvent, StreamState, StreamStatus, list_all
 
@@ -62,15 +63,14 @@ class Podmans:
     def cached(self, container_id: str) -> Container | None:
         return self._cache.get(container_id)
 
-    async def containers(self) -> Mapping[str, int | None] | None:
-        """Container id to pid, of all podmans; None when there is none, or one of them can't be asked."""
+    async def containers(self) -> Mapping[str, Listed] | None:
         if not self._urls:
             return None
         listing = await list_all(self._urls)
         self._cache.seed(listing)
         if listing.unavailable:
             return None
-        return {container.id: container.pid or None for container in listing.containers}
+        return {c.id: Listed(c.pid or None, frozenset(c.networks)) for c in listing.containers}
 
     def _state_changed(self, state: StreamState) -> None:
         if self._told.get(state.url) is state.status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class Report:
             store=self._store(),
             problems=[*problems, *podman_problems],
             podman=[podman_view(state) for state in daemon.podmans.states],
-            parents=parent_views(views),
+            parents=self._parents(views),
             counts={
                 "attachments": len(views),
                 "leases": sum(view.lease is not None for view in views),
@@ -76,6 +77,20 @@ class Report:
             },
             config=str(daemon.config.path) if daemon.config.path is not None else None,
         )
+
+    def _parents(self, views: Sequence[AttachmentView]) -> list[ParentView]:
+        counts = Counter(view.attachment.parent for view in views)
+        found = {name: self._daemon.watcher.is_up(name) for name in sorted(counts)}
+        return [
+            ParentView(
+                name=name,
+                up=bool(up),
+                carrier=bool(up),
+                attachments=counts[name],
+                detail="there is no such interface" if up is None else "",
+            )
+            for name, up in found.items()
+        ]
 
     def _store(self) -> StoreView:
         journal = self._daemon.journal
@@ -128,24 +143,3 @@ def podman_problem(state: StreamState) -> Problem | None:
         state.why,
         state.hint or "containers that are killed without a DEL are found by their netns only",
     )
-
-
-def parent_views(views: Sequence[AttachmentView]) -> list[ParentView]:
-    """The parents that attachments hang on, as sysfs shows them now."""
-    counts: dict[str, int] = {}
-    for view in views:
-        counts[view.attachment.parent] = counts.get(view.attachment.parent, 0) + 1
-    return [
-        ParentView(
-            name=name, up=read_flag(name, "operstate"), carrier=read_flag(name, "carrier"), attachments=count
-        )
-        for name, count in sorted(counts.items())
-    ]
-
-
-def read_flag(name: str, what: str) -> bool:
-    try:
-        with open(f"/sys/class/net/{name}/{what}", encoding="ascii") as file:
-            return file.read().strip() in {"up", "unknown", "1"}
-    except OSError:
-        return False

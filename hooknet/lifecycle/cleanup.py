@@ -1,8 +1,9 @@
 """What podman's events ask for: a container that was cleaned up, removed or disconnected, and no DEL came.
 
 `died` releases nothing, since any death may be a restart. `cleanup`, `remove` and a network's `disconnect` are
-taken as hints: after the grace period, and only when the same generation is still there and podman does not show
-its process alive, the attachment ends as VANISHED.
+hints, taken after the grace period and only for the generation that they can be about: an event that is replayed
+may be older than the attachment. What counts then is podman's list: a container that lives and is on the network
+keeps its lease. (podman 4.3.1's disconnect event does not say from which network; the list does.)
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import logging
 
 from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.entries import Entry
-from hooknet.lifecycle.reconcile import ContainerList
+from hooknet.lifecycle.ports import ContainerList
 from hooknet.lifecycle.services import Services
-from hooknet.model import ContainerEvent, ReleaseReason
+from hooknet.model import ContainerEvent, ReleaseReason, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -36,26 +37,29 @@ class EventCleanup:
 
     def _meant(self, event: ContainerEvent) -> list[Entry]:
         if event.type == "container" and event.action in FINAL:
-            return self._services.registry.of_container(event.container.id)
-        if event.type == "network" and event.action == "disconnect" and event.network is not None:
-            return self._services.registry.of_container(event.container.id, event.network)
-        return []
+            found = self._services.registry.of_container(event.container.id)
+        elif event.type == "network" and event.action == "disconnect":
+            found = self._services.registry.of_container(event.container.id, event.network)
+        else:
+            return []
+        return [entry for entry in found if entry.record.created <= event.time.timestamp()]
 
     async def _after_grace(self, entry: Entry, action: str) -> None:
         await asyncio.sleep(self._services.config.daemon.grace_period)
-        if not self._services.registry.is_current(entry):
-            return
-        if action != "disconnect" and await self._may_live(entry):
+        if not self._services.registry.is_current(entry) or await self._is_needed(entry):
             return
         async with self._services.registry.keys.hold(entry.key):
             if self._services.registry.is_current(entry):
                 log.info("%s: no DEL followed podman's %s event: it is released", entry.key, action)
                 await self._detacher.end(entry, ReleaseReason.VANISHED)
 
-    async def _may_live(self, entry: Entry) -> bool:
-        """Whether podman shows the container's process, or can't be asked. A removed container is not listed."""
-        pids = await self._podman.containers()
-        if pids is None:
+    async def _is_needed(self, entry: Entry) -> bool:
+        """Whether podman shows the container alive and on the network, or can't be asked."""
+        listing = await self._podman.containers()
+        if listing is None:
             return True
-        pid = pids.get(entry.key.container_id)
-        return bool(pid) and self._services.machine.process_started(pid or 0) is not None
+        listed = listing.get(entry.key.container_id)
+        if listed is None or not listed.pid or self._services.machine.process_started(listed.pid) is None:
+            return False
+        attachment = entry.record.attachment
+        return attachment.runtime is Runtime.NETAVARK_PROXY or attachment.network in listed.networks

@@ -14,8 +14,8 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hooknet.dhcp.sends import release_message, release_offer
 from hooknet.dhcp.effects import Send
+from hooknet.dhcp.sends import release_message, release_offer
 from hooknet.errors import HooknetError
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.entries import Entry
@@ -62,6 +62,7 @@ class Endings:
         entry.record = replace(record, phase=Phase.RELEASING)
         await self._services.journal.put(entry.record, kept=True)
         self._services.registry.remove(entry)
+        self._leases.moved(entry.parent)
         sent = silent or await self.send_release(record, netns)
         if netns is not None and delete_link:
             await self._delete_link(netns, record)

@@ -9,7 +9,7 @@ only for a lease whose `post_lease` was.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from hooknet.dhcp.effects import Bound, Offer
@@ -33,6 +33,8 @@ class Leases:
         self.services = services
         self.seen_servers: dict[str, float] = {}
         self.silent_parents: dict[str, float] = {}
+        self.moved: Callable[[str], None] = lambda _parent: None
+        """Told the parent on which a lease came, went or moved."""
 
     async def offered(self, entry: Entry, offer: Offer) -> None:
         """On disk before the REQUEST leaves, so that what may be granted can be released after a crash."""
@@ -96,6 +98,7 @@ class Leases:
         entry.note = f"lost {lease.address.ip}: {reason.value}"
         if entry.record.phase is Phase.CONFIGURED:
             entry.record = replace(entry.record, phase=Phase.REQUESTED)
+        self.moved(entry.parent)
         await self.commit(entry.record, deliveries)
         self.services.bus.publish("release", **_about(entry, lease), reason=reason.value)
 
@@ -147,6 +150,7 @@ class Leases:
     def _remember(self, entry: Entry, lease: Lease) -> None:
         memory, address = self.services.memory, str(lease.address.ip)
         key = (entry.key.network, entry.record.client_id)
+        self.moved(entry.parent)
         if memory.get(key) != address:
             memory[key] = address
             self.services.journal.remember(*key, address)

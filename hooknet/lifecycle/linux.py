@@ -9,9 +9,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
-from hooknet.dhcp.wire import ethernet_udp_frame, udp_packet
+from hooknet.dhcp.wire import ArpPacket, ethernet_udp_frame, udp_packet
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import addresses, links, netns, packet, process
 from hooknet.kernel.addresses import Plan
@@ -82,6 +83,29 @@ class LinuxLine:
     def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
         if self._deliver is not None and (packets := socket.recv()):
             self._deliver(packets)
+
+
+class LinuxArpLine:
+    """An ARP socket on a parent."""
+
+    def __init__(self, pool: KernelPool, socket: packet.ArpSocket) -> None:
+        self._pool = pool
+        self._socket = socket
+        self._loop = asyncio.get_running_loop()
+
+    def listen(self, deliver: Callable[[Sequence[ArpPacket]], None]) -> None:
+        def readable() -> None:
+            if packets := self._socket.recv():
+                deliver(packets)
+
+        self._loop.add_reader(self._socket.fileno(), readable)
+
+    def watch(self, addresses: Sequence[IPv4Address]) -> None:
+        self._socket.watch(addresses)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._pool.discard(self._socket)
 
 
 class LinuxNetns:
@@ -216,6 +240,9 @@ class LinuxMachine:
             destination=effect.destination,
         )
         await self._pool.run(packet.send_frame_on_parent, parent, frame)
+
+    async def open_arp(self, parent: str) -> LinuxArpLine:
+        return LinuxArpLine(self._pool, await self._pool.run(packet.open_arp, parent))
 
     def process_started(self, pid: int) -> int | None:
         return process.process_start(pid)

@@ -7,10 +7,11 @@ here holds a descriptor into a container's netns between exchanges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from hooknet.dhcp.effects import Send, SendArp
@@ -46,6 +47,18 @@ class Line(Protocol):
 
     def close(self) -> None:
         """Stop listening at once; the sockets close in the background."""
+
+
+class ArpLine(Protocol):
+    """An open ARP socket on a parent."""
+
+    def listen(self, deliver: Callable[[Sequence[ArpPacket]], None]) -> None:
+        """Hand every batch of received packets to `deliver`, on the event loop."""
+
+    def watch(self, addresses: Sequence[IPv4Address]) -> None:
+        """Hear about these addresses only."""
+
+    def close(self) -> None: ...
 
 
 class Netns(Protocol):
@@ -104,5 +117,22 @@ class Machine(Protocol):
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         """Send a frame from the host side with the container's source MAC."""
 
+    async def open_arp(self, parent: str) -> ArpLine: ...
+
     def process_started(self, pid: int) -> int | None:
         """Clock ticks since boot when this pid started, None when there is no such process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A container in podman's list. pid: of its first process, None without one."""
+
+    pid: int | None
+    networks: frozenset[str] = frozenset()
+
+
+class ContainerList(Protocol):
+    """Podman's containers as of now."""
+
+    async def containers(self) -> Mapping[str, Listed] | None:
+        """By container id. None when there is no podman, or any of them can't be asked."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from hooknet.errors import HooknetError
 from hooknet.lifecycle.bus import who
@@ -19,6 +17,7 @@ from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.planner import Act, Action, Held, Known, Picture, Seen, plan
+from hooknet.lifecycle.ports import ContainerList
 from hooknet.lifecycle.restore import Restorer
 from hooknet.lifecycle.services import Services
 from hooknet.model import AttachmentKey, Phase, ReleaseReason
@@ -27,13 +26,6 @@ from hooknet.store.records import Process
 log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = 8
-
-
-class ContainerList(Protocol):
-    """Podman's containers as of now."""
-
-    async def containers(self) -> Mapping[str, int | None] | None:
-        """Container id to its pid (None: no process). None when any configured podman can't be asked."""
 
 
 class Reconciler:
@@ -86,8 +78,12 @@ class Reconciler:
     # the picture
 
     async def _picture(self) -> Picture:
-        pids = await self._podman.containers()
-        known = None if pids is None else {cid: self._known(cid, pid) for cid, pid in pids.items()}
+        listing = await self._podman.containers()
+        known = (
+            None
+            if listing is None
+            else {cid: self._known(cid, listed.pid) for cid, listed in listing.items()}
+        )
         registry = self._services.registry
         held = [
             Held(

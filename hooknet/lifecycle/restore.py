@@ -44,6 +44,7 @@ class Restorer:
             self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
         else:
             self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))
+        self._leases.moved(entry.parent)
         deliveries = self._leases.post_lease(entry, lease, PostLeaseReason.RESTORED, None)
         await self._leases.mark_heard(entry, deliveries)
 

@@ -19,12 +19,14 @@ from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.checking import Checker
 from hooknet.lifecycle.cleanup import EventCleanup
+from hooknet.lifecycle.defence import Defence
 from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
-from hooknet.lifecycle.reconcile import ContainerList, Reconciler
+from hooknet.lifecycle.ports import ContainerList
+from hooknet.lifecycle.reconcile import Reconciler
 from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, DetachRequest
 from hooknet.lifecycle.restore import Restorer
 from hooknet.lifecycle.services import Services
@@ -43,6 +45,8 @@ class Lifecycle:
         self._registry = services.registry
         self._leases = Leases(services)
         self._keeper = Keeper(self._leases, self._noticed_gone)
+        self._defence = Defence(services, self._keeper)
+        self._leases.moved = self._defence.changed
         self._endings = Endings(self._leases, self._keeper)
         self._detacher = Detacher(services, self._endings)
         self._attacher = Attacher(self._leases, self._keeper, self._endings, self._clear)
@@ -61,6 +65,7 @@ class Lifecycle:
         self.reconciler.poke()
         self.services.spawn(self._keeper.run(), "the keeper")
         self.services.spawn(self.reconciler.run(), "the reconciler")
+        self.services.spawn(self._defence.run(), "the defence of addresses")
 
     async def stop(self, patience: float) -> None:
         """Let running ADDs finish for `patience` seconds, undo the rest, keep every lease."""
@@ -202,6 +207,7 @@ class Lifecycle:
 
     def carrier(self, parent: str, *, up: bool) -> None:
         """The parent's link went down or came back: its clients wait, or verify their leases with jitter."""
+        self._defence.changed(parent)
         for entry in self._registry:
             if entry.parent == parent and entry.client is not None and entry.is_replied():
                 self._keeper.tell(entry, lambda client, now: client.carrier(now, up))

@@ -90,7 +90,7 @@ def renewal_times(options: Mapping[int, bytes], lease_time: int) -> tuple[int | 
     if lease_time == values.INFINITE:
         return None, None
     t2 = values.seconds(options.get(Code.T2, b"")) or 0
-    if not 0 < t2 < lease_time:
+    if not 1 < t2 < lease_time:  # 1 leaves no room for T1
         t2 = max(1, lease_time * 7 // 8)
     t1 = values.seconds(options.get(Code.T1, b"")) or 0
     if not 0 < t1 < t2:

@@ -31,7 +31,7 @@ MAX_PART = 255
 
 @unique
 class Code(IntEnum):
-    """The options that hooknet reads or writes, by the names of RFC 2132 and its successors."""
+    """The options that hooknet itself reads or writes, by the names of RFC 2132 and its successors."""
 
     PAD = 0
     SUBNET_MASK = 1
@@ -43,8 +43,6 @@ class Code(IntEnum):
     BROADCAST = 28
     STATIC_ROUTE = 33
     NTP = 42
-    VENDOR_SPECIFIC = 43
-    NETBIOS = 44
     REQUESTED_ADDRESS = 50
     LEASE_TIME = 51
     OVERLOAD = 52
@@ -57,18 +55,13 @@ class Code(IntEnum):
     T2 = 59
     VENDOR_CLASS = 60
     CLIENT_ID = 61
-    TFTP_SERVER = 66
-    BOOT_FILE = 67
     USER_CLASS = 77
     RAPID_COMMIT = 80
     FQDN = 81
     RELAY_AGENT = 82
     V6ONLY = 108
-    CAPTIVE_PORTAL = 114
-    AUTO_CONFIGURE = 116
     SEARCH = 119
     CLASSLESS_ROUTE = 121
-    VENDOR_IDENTIFYING = 125
     MICROSOFT_ROUTE = 249
     END = 255
 

@@ -28,7 +28,6 @@ MAX_ROUTES = 256
 MAX_TEXT = 1024
 MIN_MTU = 68
 """RFC 791: every link carries 68 bytes; RFC 2132 section 5.1: the smallest legal value."""
-MIN_V6ONLY_WAIT = 300
 INFINITE = 0xFFFFFFFF
 """RFC 2131 section 3.3."""
 
@@ -75,12 +74,6 @@ def seconds(raw: bytes) -> int | None:
     return int.from_bytes(raw, "big") if len(raw) == 4 else None  # noqa: PLR2004 - RFC 2132 section 9.2
 
 
-def v6only_wait(raw: bytes) -> int | None:
-    """Option 108 (RFC 8925): seconds without IPv4, 300 at least (MIN_V6ONLY_WAIT, section 3.4)."""
-    found = seconds(raw)
-    return None if found is None else max(found, MIN_V6ONLY_WAIT)
-
-
 def mtu(raw: bytes) -> int | None:
     """Exactly two bytes, 68 at least (option 26)."""
     found = int.from_bytes(raw, "big") if len(raw) == 2 else 0  # noqa: PLR2004 - RFC 2132 section 5.1
@@ -110,11 +103,6 @@ def text(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return found if found and len(found) <= MAX_TEXT and found.isprintable() else None
-
-
-def flag(raw: bytes) -> bool | None:
-    """Exactly one byte, 0 or 1 (option 116, RFC 2563)."""
-    return bool(raw[0]) if len(raw) == 1 and raw[0] in {0, 1} else None
 
 
 def classless_routes(raw: bytes) -> tuple[Route, ...] | None:

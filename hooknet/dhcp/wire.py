@@ -14,11 +14,11 @@ the header's checksum right, and the UDP checksum right unless it is 0 (none) or
 leaves it to the hardware where both ends are on one host, and says so (PACKET_AUXDATA,
 TP_STATUS_CSUMNOTREADY). The source port is not looked at.
 
-How scapy is imported. Left to itself it reads a list of hardware vendors that nobody asks it for (38 MB),
-keeps that as a pickle in root's home and reads it from there the next time, and reads routes of the network
-namespace it is in. The lists are replaced by empty ones, the cache and the routes switched off: 20 MB and 0.1
-s instead of 57 MB and 0.3 s (scapy 2.8). It still lists interfaces when imported: the daemon imports this
-module when it starts, in its own netns.
+How scapy is imported. Left to itself it reads a list of hardware vendors that nobody asks it for (29 MB),
+keeps that as a pickle in root's home and reads it from there the next time, and reads the routes of the
+network namespace it is in. The lists are replaced by empty ones, the cache and the routes switched off: 19 MB
+and 0.1 s instead of 57 MB and 0.3 s (scapy 2.8; docs/decisions/scapy-at-arms-length.md). It still lists
+interfaces when imported: the daemon imports this module when it starts, in its own netns.
 """
 
 from __future__ import annotations

@@ -180,6 +180,9 @@ def test_line_26_routers_that_are_no_hosts_are_left_out() -> None:
     ("time", "t1", "t2", "expected"),
     [
         pytest.param(3600, 100, 200, (100, 200), id="as said"),
+        pytest.param(3600, 1, 2, (1, 2), id="as early as can be"),
+        pytest.param(3600, None, 1, (1800, 3150), id="T2 = 1 leaves no room for T1"),
+        pytest.param(3600, None, 1800, (1028, 1800), id="only T2, at half of the lease"),
         pytest.param(3600, None, None, (1800, 3150), id="absent"),
         pytest.param(3600, 1000, None, (1000, 3150), id="only T1"),
         pytest.param(3600, None, 3000, (1800, 3000), id="only T2"),

@@ -66,6 +66,11 @@ def test_what_is_encoded_is_decoded_to_the_same(message: Message) -> None:
     assert decode(encode(message)) == message
 
 
+def test_sname_and_file_may_fill_their_fields() -> None:
+    full = replace(PLAIN, sname=b"s" * 64, file=b"f" * 128)
+    assert decode(encode(full)) == full
+
+
 @given(MESSAGES)
 def test_the_order_of_options_survives(message: Message) -> None:
     assert list(decode(encode(message)).options) == list(message.options)

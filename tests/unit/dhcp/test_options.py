@@ -138,3 +138,40 @@ def test_no_bytes_raise_and_nothing_is_invented(main: bytes, file: bytes, sname:
 def test_fault_17_the_largest_possible_field_of_tiny_instances_is_joined_once() -> None:
     """64 KiB of one-byte instances: joined one by one this would copy half a gigabyte."""
     assert options_of(tlv(12, b"x") * 21_000) == {12: b"x" * 21_000}
+
+
+def test_the_codes_are_those_of_the_rfcs() -> None:
+    """By hand, against the registry: the names are used wherever the numbers matter."""
+    assert {code.name: code.value for code in Code} == {
+        "PAD": 0,
+        "SUBNET_MASK": 1,
+        "ROUTER": 3,
+        "DNS": 6,
+        "HOSTNAME": 12,
+        "DOMAIN": 15,
+        "MTU": 26,
+        "BROADCAST": 28,
+        "STATIC_ROUTE": 33,
+        "NTP": 42,
+        "REQUESTED_ADDRESS": 50,
+        "LEASE_TIME": 51,
+        "OVERLOAD": 52,
+        "MESSAGE_TYPE": 53,
+        "SERVER_ID": 54,
+        "PARAMETERS": 55,
+        "TEXT": 56,
+        "MAX_SIZE": 57,
+        "T1": 58,
+        "T2": 59,
+        "VENDOR_CLASS": 60,
+        "CLIENT_ID": 61,
+        "USER_CLASS": 77,
+        "RAPID_COMMIT": 80,
+        "FQDN": 81,
+        "RELAY_AGENT": 82,
+        "V6ONLY": 108,
+        "SEARCH": 119,
+        "CLASSLESS_ROUTE": 121,
+        "MICROSOFT_ROUTE": 249,
+        "END": 255,
+    }

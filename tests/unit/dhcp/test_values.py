@@ -85,18 +85,6 @@ def test_line_26_an_mtu_below_68_is_ignored(raw: bytes, expected: int | None) ->
     assert values.mtu(raw) == expected
 
 
-@pytest.mark.parametrize(("raw", "expected"), [(b"\0\0\0\1", 300), (b"\0\0\7\x08", 1800), (b"\1", None)])
-def test_line_22_the_wait_of_option_108_is_at_least_300_seconds(raw: bytes, expected: int | None) -> None:
-    assert values.v6only_wait(raw) == expected
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"), [(b"\0", False), (b"\1", True), (b"\2", None), (b"", None), (b"\0\0", None)]
-)
-def test_line_22_option_116_is_one_byte_of_0_or_1(raw: bytes, expected: bool | None) -> None:
-    assert values.flag(raw) is expected
-
-
 @pytest.mark.parametrize("prefix", range(1, 33))
 def test_line_29_every_mask_gives_its_prefix_length(prefix: int) -> None:
     mask = IPv4Network((0, prefix)).netmask
@@ -236,11 +224,9 @@ DECODERS = [
     values.host_address,
     values.host_addresses,
     values.seconds,
-    values.v6only_wait,
     values.mtu,
     values.prefix_length,
     values.text,
-    values.flag,
     values.classless_routes,
     values.static_routes,
     values.vendor_identifying,

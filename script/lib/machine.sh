@@ -1,0 +1,107 @@
+# What the commands in script/ need of a Debian machine, and how they get it. Sourced by bash, from the clone's root.
+#
+# Packages without services are installed by apt, which is told not to start anything. Servers whose packages would
+# start services (Kea, ISC dhcpd, bind9, knot) are never installed: they are unpacked into .cache/servers, with the
+# libraries that the machine lacks, and run from there. The Python side lives in .venv. Each part says what it does
+# when there is something to do, and costs nothing when there is not.
+
+packages=(
+  busybox-static              # the whole file system of the lab's containers
+  ca-certificates             # pip speaks TLS
+  conmon podman runc          # real containers; runc also where control groups are hybrid
+  containernetworking-plugins # the reference plugins: bridge, tuning, and the macvlan and dhcp that hooknet replaces
+  dnsmasq-base                # a DHCP server that is no service
+  iproute2 iptables nftables  # network namespaces, and what the chained plugins call
+  libcap2-bin util-linux      # capsh, nsenter, setpriv
+  procps
+  python3 python3-venv
+  tcpdump
+)
+servers=(kea-dhcp4-server isc-dhcp-server bind9 knot)
+
+say() { printf '\e[1m%s\e[0m %s\n' "${0##*/}:" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+need_root() {
+  [ "$(id -u)" = 0 ] || fail "$1 needs root: it makes network namespaces. Try: sudo $0"
+}
+
+# Everything below, once and one caller at a time.
+need_machine() {
+  mkdir -p .cache
+  exec 9>.cache/lock
+  flock 9
+  need_packages
+  need_servers
+  need_venv
+  exec 9>&-
+}
+
+missing_packages() {
+  local package
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+need_packages() {
+  local missing
+  missing=$(missing_packages)
+  [ -z "$missing" ] && return
+  command -v apt-get >/dev/null || fail "this machine has no apt; install by hand:" $missing
+  say "installing" $missing
+  quiet_apt update
+  without_starting_services quiet_apt install --yes --no-install-recommends $missing
+}
+
+quiet_apt() {
+  local log=.cache/apt.log
+  DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@" >"$log" 2>&1 </dev/null || {
+    cat "$log" >&2
+    fail "apt-get $1 failed (see above)"
+  }
+}
+
+# Debian starts a package's units when it installs them, unless /usr/sbin/policy-rc.d says 101.
+without_starting_services() {
+  local policy=/usr/sbin/policy-rc.d
+  [ -e $policy ] && { "$@"; return; }
+  printf '#!/bin/sh\nexit 101\n' >$policy
+  chmod +x $policy
+  trap "rm -f $policy" EXIT
+  "$@"
+  rm -f $policy
+  trap - EXIT
+}
+
+need_servers() {
+  local folder=.cache/servers wanted names archive
+  wanted="$(. /etc/os-release; echo "$ID $VERSION_ID") ${servers[*]}"
+  [ "$(cat $folder/complete 2>/dev/null)" = "$wanted" ] && return
+  names=$(to_be_installed) || { quiet_apt update; names=$(to_be_installed) || fail "apt can't find ${servers[*]}"; }
+  say "unpacking test servers into $folder (nothing is installed):" ${servers[*]}
+  rm -rf $folder
+  mkdir -p $folder/archives
+  (cd $folder/archives && apt-get -q -o APT::Sandbox::User=root -o Acquire::Retries=3 download $names >../download.log 2>&1) || {
+    cat $folder/download.log >&2
+    fail "apt-get download failed (see above)"
+  }
+  for archive in $folder/archives/*.deb; do dpkg -x "$archive" $folder; done
+  rm -rf $folder/archives
+  echo "$wanted" >$folder/complete
+}
+
+# The servers and those of their libraries that the machine lacks.
+to_be_installed() {
+  LC_ALL=C apt-get install --simulate --no-install-recommends "${servers[@]}" 2>/dev/null | awk '$1 == "Inst" { print $2; found = 1 } END { exit !found }'
+}
+
+need_venv() {
+  local wanted
+  wanted=$(cat pyproject.toml /usr/bin/python3 | sha256sum)
+  [ "$(cat .venv/made-for 2>/dev/null)" = "$wanted" ] && return
+  say "making .venv (hooknet, editable, with what its tests need)"
+  [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dns,dev]' || fail "pip failed (see above)"
+  echo "$wanted" >.venv/made-for
+}

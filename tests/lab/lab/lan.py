@@ -1,0 +1,104 @@
+"""A LAN: a network namespace with a bridge as its switch, where DHCP servers and other machines live.
+
+Every LAN of a run has its own subnet, 192.168.N.0/24: the servers' address is .1, hosts start at .2, and what
+is leased by default lies between .100 and .199.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from lab.netns import Netns
+from lab.process import Program
+from lab.servers import SERVERS, DhcpServer, Offering
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+SWITCH = "lan0"
+SUBNETS = 250
+
+
+class Lan:
+    """One broadcast domain. `server` is the first DHCP server that `serve` started."""
+
+    def __init__(self, number: int, folder: Path, cleanup: ExitStack) -> None:
+        self.name = f"lan{number}"
+        self.network = IPv4Network(f"192.168.{number % SUBNETS}.0/24")
+        self.folder = folder / self.name
+        self.folder.mkdir()
+        self.cleanup = cleanup
+        self.netns = Netns(self.name)
+        cleanup.callback(self.netns.delete)
+        self.servers: list[DhcpServer] = []
+        self.ports = 0
+        self.netns.ip("link", "add", SWITCH, "type", "bridge")
+        self.netns.ip("address", "add", f"{self.address(1)}/24", "dev", SWITCH)
+        self.netns.ip("link", "set", SWITCH, "up")
+
+    def __repr__(self) -> str:
+        return f"Lan({self.name}, {self.network})"
+
+    def address(self, host: int) -> IPv4Address:
+        """The address number `host` of this LAN's subnet."""
+        return self.network[host]
+
+    @property
+    def server(self) -> DhcpServer:
+        assert self.servers, f"no DHCP server was started on {self.name}"
+        return self.servers[0]
+
+    def serve(self, kind: str = "dnsmasq", **offering: Any) -> DhcpServer:
+        """Start a DHCP server (`dnsmasq`, `kea` or `isc`); `offering` are fields of `Offering`."""
+        wanted = Offering(**{"network": self.network, **offering})
+        folder = self.folder / f"{kind}{len(self.servers) + 1}"
+        server = SERVERS[kind](self.netns, SWITCH, folder, wanted)
+        self.servers.append(server)
+        self.cleanup.callback(server.stop)
+        server.start()
+        return server
+
+    def plug(self, netns: Netns, ifname: str) -> None:
+        """A cable from the switch to a new interface in another namespace; both ends are up."""
+        self.ports += 1
+        port = f"port{self.ports}"
+        self.netns.ip("link", "add", port, "type", "veth", "peer", "name", ifname, "netns", netns.name)
+        self.netns.ip("link", "set", port, "master", SWITCH, "up")
+        netns.ip("link", "set", ifname, "up")
+
+    def unplug(self, *, port: int = 1) -> None:
+        """Pull the cable: the host's interface loses its carrier."""
+        self.netns.ip("link", "set", f"port{port}", "down")
+
+    def replug(self, *, port: int = 1) -> None:
+        self.netns.ip("link", "set", f"port{port}", "up")
+
+    def machine(self, address: IPv4Address) -> Netns:
+        """Another machine on this LAN that uses `address`, whatever the DHCP server thinks of that."""
+        machine = Netns(f"{self.name}-{int(address) & 0xFF}")
+        self.cleanup.callback(machine.delete)
+        self.plug(machine, "eth0")
+        machine.ip("address", "add", f"{address}/{self.network.prefixlen}", "dev", "eth0")
+        return machine
+
+    def capture(self, filter_: str = "arp or port 67 or port 68") -> Program:
+        """Watch the wire: a running tcpdump whose log has every frame, decoded (`-e -v`)."""
+        command = [
+            "tcpdump",
+            "-i",
+            SWITCH,
+            "-l",
+            "-n",
+            "-e",
+            "-v",
+            "-U",
+            "--immediate-mode",
+            *filter_.split(),
+        ]
+        capture = Program([*self.netns.enter, *command], self.folder / f"wire{self.ports}.log")
+        self.cleanup.callback(capture.stop)
+        capture.start()
+        capture.wait_for("listening on")
+        return capture

@@ -33,6 +33,9 @@ class Limits:
     streams: int = 16
 
 
+LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """The process at the other end when it connected, as the kernel knows it."""

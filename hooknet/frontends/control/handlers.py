@@ -48,6 +48,7 @@ class Handlers:
         self._limits = limits
         self._streams: set[asyncio.Task[Any]] = set()
         self._changes: set[asyncio.Task[Any]] = set()
+        self._stopping = False
 
     def routes(self) -> list[web.RouteDef]:
         """Every path that is served: the same as `openapi.PATHS`."""
@@ -143,6 +144,7 @@ class Handlers:
 
     async def stop(self) -> None:
         """End the streams, let changes that are under way end, and give up on those that don't in time."""
+        self._stopping = True
         for stream in self._streams:
             stream.cancel()
         if self._changes:
@@ -154,18 +156,21 @@ class Handlers:
         self, request: web.Request, *, since: float | None, follow: bool, kinds: Sequence[EventKind]
     ) -> web.StreamResponse:
         events = self._sources.events(since=since, follow=follow)
+        response = web.StreamResponse(headers={"Content-Type": NDJSON, "Cache-Control": "no-store"})
+        response.force_close()
         try:
-            response = web.StreamResponse(headers={"Content-Type": NDJSON, "Cache-Control": "no-store"})
-            response.force_close()
             await response.prepare(request)
             async for event in events:
                 if not kinds or event["kind"] in kinds or event["kind"] == EventKind.DROPPED:
                     await response.write(shapes.as_json(event) + b"\n")
-            await response.write_eof()
-            return response
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise  # the follower hung up
         finally:
             if (aclose := getattr(events, "aclose", None)) is not None:
                 await aclose()
+        await response.write_eof()
+        return response
 
     async def _change(self, request: web.Request, work: Coroutine[Any, Any, T]) -> T:
         try:

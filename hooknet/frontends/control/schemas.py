@@ -94,12 +94,18 @@ PLUGIN = record(
     version=said(TEXT, "The version of its distribution."),
     distribution=said(TEXT, "The package that it came with."),
     hooks=array(TEXT, "The hooks that it implements."),
-    state=said(TEXT, "Whether it is called; any other word says why not."),
+    state=said(TEXT, "`active` when it is called; any other word says why not."),
+    reason=said(TEXT, "Why it is not active; empty when it is."),
+    on_failure=said(TEXT, "What a failing pre_lease does to the ADD: `skip` or `fail`."),
     calls=said(INTEGER, "Calls since the daemon started."),
     failures=said(INTEGER, "Calls that raised or took too long."),
+    strikes=said(INTEGER, "Failures in a row."),
     p50_ms=maybe(NUMBER, "The median of its latest calls, milliseconds."),
     p95_ms=maybe(NUMBER, "The 95th percentile of its latest calls, milliseconds."),
     last_error=maybe(TEXT, "What went wrong last."),
+    pending=said(INTEGER, "Deliveries that wait for it."),
+    dropped=said(INTEGER, "Deliveries and events that were given up."),
+    quarantine_s=said(NUMBER, "Seconds of quarantine that are left."),
 )
 
 STATUS = record(

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from hooknet.errors import CODES, HooknetError, Kind
 from hooknet.frontends.control import shapes
-from hooknet.frontends.control.access import Limits, too_busy
+from hooknet.frontends.control.access import LIMITS, Limits, too_busy
 from hooknet.frontends.control.handlers import Handlers, json_response
 from hooknet.logids import LogId
 from hooknet.logs import say
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from hooknet.frontends.control.sources import Sources
     from hooknet.frontends.metrics import Metrics
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +47,17 @@ class ControlServer:
     """
 
     def __init__(
-        self, sources: Sources, metrics: Metrics, *, owner: int = 0, limits: Limits = Limits()
+        self, sources: Sources, metrics: Metrics, *, owner: int = 0, limits: Limits = LIMITS
     ) -> None:
         self._limits = limits
         self._handlers = Handlers(sources, metrics, owner=owner, limits=self._limits)
         self._silent: dict[RequestHandler, asyncio.TimerHandle] = {}
-        app = web.Application(middlewares=[web.middleware(self._guard)], client_max_size=limits.body)
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        app = web.Application(middlewares=[guard], client_max_size=limits.body)
         app.add_routes(self._handlers.routes())
         self._runner = web.AppRunner(
             app,
@@ -65,7 +72,7 @@ class ControlServer:
     async def start(self, listening: socket.socket) -> None:
         """Serve from now on. `listening`: bound, listening, AF_UNIX."""
         await self._runner.setup()
-        # Python >= 3.13 removes the socket's file with the server unless told otherwise: it may be systemd's.
+        # Python >= 3.13 removes the socket's file with the server unless told not to: it may be systemd's.
         keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(self._accept, sock=listening, **keep)
@@ -94,9 +101,7 @@ class ControlServer:
         self._silent.pop(handler, None)
         handler.force_close()
 
-    async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Around every handler: the bounds, and every failure as JSON."""
         if timer := self._silent.pop(request.protocol, None):
             timer.cancel()

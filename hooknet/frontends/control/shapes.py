@@ -75,11 +75,17 @@ class PluginShape:
     distribution: str
     hooks: Sequence[str]
     state: str
+    reason: str
+    on_failure: str
     calls: int
     failures: int
+    strikes: int
     p50_ms: float | None
     p95_ms: float | None
     last_error: str | None
+    pending: int
+    dropped: int
+    quarantine_s: float
 
 
 def route_shape(route: Route) -> RouteShape:
@@ -142,11 +148,17 @@ def plugin_shape(report: PluginView) -> PluginShape:
         distribution=report.distribution,
         hooks=list(report.hooks),
         state=str(report.state),
+        reason=report.reason,
+        on_failure=report.on_failure,
         calls=report.calls,
         failures=report.failures,
+        strikes=report.strikes,
         p50_ms=report.p50_ms,
         p95_ms=report.p95_ms,
         last_error=report.last_error or None,
+        pending=report.pending,
+        dropped=report.dropped,
+        quarantine_s=report.quarantine_s,
     )
 
 

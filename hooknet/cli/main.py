@@ -1,0 +1,97 @@
+"""`hooknet`: finds the command, runs it, and turns what went wrong into a sentence and an exit code.
+
+Each command is a module of this package named in `COMMANDS`, with two functions: `add_parser(subparsers)`
+and `run(args) -> int`. Only the module of the command that is asked for is imported, and it imports what it
+needs inside `run`: `hooknet leases` must not pay for the daemon's libraries.
+
+Exit codes (docs/reference/cli.md): 0 ok, 1 unhealthy or failed, 2 usage, 3 daemon unreachable, 4 not found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, HooknetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (
+    "status",
+    "leases",
+    "events",
+    # "plugins",
+    "reload",
+    "reconcile",
+    "config",
+    "daemon",
+    "completion",
+)
+INTERRUPTED = 130
+
+
+class Command(Protocol):
+    """A module of a command."""
+
+    def add_parser(self, subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def command(name: str) -> Command:
+    """The module of a command. `name` is one of `COMMANDS`."""
+    return importlib.import_module(f"hooknet.cli.{name}")
+
+
+def parser_for(names: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser that knows the commands in `names`."""
+    parser = argparse.ArgumentParser(
+        prog="hooknet",
+        description="DHCP leases for podman containers on the LAN.",
+        epilog="`hooknet COMMAND --help` says more. Exit codes: 0 ok, 1 unhealthy or failed, 2 usage, "
+        "3 daemon unreachable, 4 not found.",
+    )
+    parser.add_argument("--version", action=Version)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        command(name).add_parser(subparsers)
+    return parser
+
+
+class Version(argparse.Action):
+    """`--version`, looked up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_rest: object) -> None:
+        from hooknet import __version__
+
+        print(f"hooknet {__version__}")
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Returns the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    names = words[:1] if words and words[0] in COMMANDS else COMMANDS
+    args = parser_for(names).parse_args(words)
+    try:
+        code = command(args.command).run(args)
+        sys.stdout.flush()
+    except HooknetError as error:
+        print(f"hooknet: {error}", file=sys.stderr)
+        return CODES[error.kind].exit
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; what is still buffered must not fail at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        print(f"hooknet: {args.command} failed; {error}", file=sys.stderr)
+        return EXIT_UNHEALTHY
+    return code

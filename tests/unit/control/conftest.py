@@ -1,0 +1,65 @@
+"""A fake daemon's control API, and a caller that speaks HTTP without help from hooknet."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+NAME = "control_fakes"
+spec = importlib.util.spec_from_file_location(NAME, Path(__file__).with_name("fakes.py"))
+fakes = sys.modules.get(NAME)
+if fakes is None:
+    fakes = sys.modules[NAME] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fakes)
+
+
+@pytest.fixture
+def folder():
+    """A folder with a path that is short enough for a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="hn-control-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def serve(folder):
+    """`with serve(sources=…, owner=…, limits=…) as running`. The owner is this test's own user by default."""
+
+    def start(**options):
+        return fakes.running(folder, **({"owner": os.getuid()} | options))
+
+    return start
+
+
+@pytest.fixture
+def api(serve):
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def ask():
+    """`ask(running, "GET", "/v1/status")` gives the status and the JSON (or the text)."""
+
+    def call(running, method, path, *, timeout=10.0, body=None):
+        connection = http.client.HTTPConnection("hooknet", timeout=timeout)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(timeout)
+        connection.sock.connect(str(running.socket))
+        try:
+            connection.request(method, path, body=body)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
+        kind = response.headers.get_content_type()
+        return response.status, json.loads(answer) if kind == "application/json" else answer.decode()
+
+    return call

@@ -94,6 +94,7 @@ class LinkState:
     mac: str
     mtu: int
     up: bool
+    carrier: bool
     kind: str | None = None
     mode: MacvlanMode | None = None
     parent_index: int | None = None
@@ -305,6 +306,7 @@ def _state(link: Any, addresses: tuple[IPv4Interface, ...] = ()) -> LinkState:
         mac=link.get_attr("IFLA_ADDRESS") or "",
         mtu=link.get_attr("IFLA_MTU"),
         up=bool(link["flags"] & messages.IFF_UP),
+        carrier=bool(link["flags"] & messages.IFF_LOWER_UP),
         kind=kind,
         mode=MacvlanMode(mode) if mode in MODE_NUMBERS else None,
         parent_index=link.get_attr("IFLA_LINK"),

@@ -138,6 +138,20 @@ def entered(fd: int) -> Iterator[None]:
         os.close(home)
 
 
+def return_home() -> None:
+    """Put the calling thread into the daemon's own network namespace, if it is elsewhere. Raises Stranded."""
+    own, this = Path(OWN).stat(), Path(OF_THIS_THREAD).stat()
+    if (own.st_dev, own.st_ino) == (this.st_dev, this.st_ino):
+        return
+    home = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(home)
+    except OSError as error:
+        raise Stranded(f"no way to the daemon's network namespace: {error.strerror}") from error
+    finally:
+        os.close(home)
+
+
 def setns(fd: int) -> None:
     """The system call, with CLONE_NEWNET, which RestrictNamespaces= of systemd insists on. Raises OSError."""
     if _libc.setns(fd, CLONE_NEWNET) != 0:

@@ -2,7 +2,8 @@
 loop must not.
 
 Rules. A worker that enters a network namespace comes back before it takes other work; one that can't come
-back dies and is replaced. A caller that is cancelled waits until its call has ended: so nothing goes on
+back dies and is replaced. A thread is born in the namespace of the one that makes it, so each worker goes
+home first. A caller that is cancelled waits until its call has ended: so nothing goes on
 behind its back, a descriptor that it lent is never closed (and its number never reused) under a running
 call, and a socket that the call made is closed again. Workers start when work waits and end when idle, so a
 burst has many threads and a quiet daemon hardly any. What merely has to be closed some time (`discard`)
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel.netns import Netns, Stranded, entered
+from hooknet.kernel.netns import Netns, Stranded, entered, return_home
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class KernelPool:
         self._workers: set[threading.Thread] = set()
         self._idle = 0
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def workers(self) -> int:
@@ -99,7 +101,7 @@ class KernelPool:
             worker.join(timeout)
 
     async def _call(self, fn: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._submit(_job(fn, future, loop))
         try:
@@ -129,16 +131,29 @@ class KernelPool:
             self._changed.notify()
 
     def _work(self) -> None:
+        succeed = self._succeed
         try:
+            return_home()
             while (job := self._next()) is not None:
                 job()
         except Stranded as error:
             log.error("a worker was ended: %s", error)  # noqa: TRY400 - the trace says nothing more
+            succeed = self._succeed_elsewhere
         finally:
             with self._changed:
                 self._workers.discard(threading.current_thread())
-                if self._awaited or self._discarded:
-                    self._wake()
+            succeed()
+
+    def _succeed(self) -> None:
+        """Let another worker take what came just when this one ended."""
+        with self._changed:
+            if self._awaited or self._discarded:
+                self._wake()
+
+    def _succeed_elsewhere(self) -> None:
+        """A thread is born where its maker is, so a stranded one must not make its own successor."""
+        if self._loop is not None:
+            _tell(self._loop, self._succeed)
 
     def _next(self) -> Job | None:
         """The next job; None when there has been none for too long, or the pool is closed and empty."""
@@ -171,9 +186,9 @@ def _job(fn: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractE
     return job
 
 
-def _tell(loop: asyncio.AbstractEventLoop, how: Callable[[Any], None], what: object) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, how: Callable[..., None], *what: object) -> None:
     try:
-        loop.call_soon_threadsafe(how, what)
+        loop.call_soon_threadsafe(how, *what)
     except RuntimeError:  # the loop is closed: nobody waits any more
         log.debug("the answer of a kernel call came after the end of the event loop")
 

@@ -10,8 +10,9 @@ from hooknet.cni.netconf import Role
 from hooknet.cni.options import HOST_NAME
 from hooknet.cni.result import Interface, Result
 from hooknet.errors import HooknetError, Kind
-from hooknet.frontends.delegates import Assign, DelegatedAttach, StaticPlan, plan_of
-from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest, LinkWanted
+from hooknet.frontends.delegates import plan_of
+from hooknet.kernel.fixed import FixedPlan
+from hooknet.lifecycle.requests import Assign, Attached, AttachRequest, DetachRequest, LinkWanted
 
 if TYPE_CHECKING:
     from hooknet.cni.envelope import Tombstone
@@ -30,16 +31,15 @@ def attach_request(request: CniRequest, assign: Assign | None = None) -> AttachR
         "parent": conf.parent,
         "mac": conf.mac,
         "link": link_wanted(conf),
-        "l2_only": conf.l2_only,
+        "l2_only": conf.l2_only or assign is not None,
+        "assign": assign,
         "given": conf.settings,
         "parameters": conf.options.requested,
         "skip_parameters": conf.options.skipped,
         "options": {code: value for code, value in conf.options.provided.items() if code != HOST_NAME},
         "requested_address": conf.requested_address,
     }
-    if assign is None:
-        return AttachRequest(**wanted)
-    return DelegatedAttach(**(wanted | {"l2_only": True}), assign=assign)
+    return AttachRequest(**wanted)
 
 
 def link_wanted(conf: NetConf) -> LinkWanted | None:
@@ -75,7 +75,7 @@ def check_request(request: CniRequest) -> AttachRequest:
         )
     found = check.interface_in(previous, request.ifname)
 
-    async def assign() -> StaticPlan:
+    async def assign() -> FixedPlan:
         return plan_of(check.addresses_on(previous, request.ifname), ())
 
     asked = attach_request(request, assign if conf.delegate is not None else None)

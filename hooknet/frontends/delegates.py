@@ -18,16 +18,14 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hooknet.cni.document import decode
-from hooknet.cni.result import AddressWithMask, Ip, Result, Route, parse_result
+from hooknet.cni.result import Ip, Result, Route, parse_result
 from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind
-from hooknet.lifecycle.requests import AttachRequest
+from hooknet.kernel.fixed import FixedPlan, FixedRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,41 +39,24 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LINK_SCOPE = 253
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StaticPlan:
-    """What another IPAM plugin wants on the interface: no lease, nothing to renew.
-
-    Every route that is not on-link has its next hop.
-    """
-
-    addresses: tuple[AddressWithMask, ...] = ()
-    routes: tuple[Route, ...] = ()
-
-
-Assign = Callable[[], Awaitable[StaticPlan]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DelegatedAttach(AttachRequest):
-    """An attachment whose addresses come from another plugin: no lease is ours (`l2_only`).
-
-    assign: called once the link is up; what it returns is put on the interface. When it raises, the ADD is
-    undone.
-    """
-
-    assign: Assign
-
-
-def plan_of(ips: Iterable[Ip], routes: Iterable[Route]) -> StaticPlan:
+def plan_of(ips: Iterable[Ip], routes: Iterable[Route]) -> FixedPlan:
     """A result as a plan: a route without a gateway gets the one of the first address of its family."""
     ips = tuple(ips)
     gateways = {ip.address.version: ip.gateway for ip in reversed(ips) if ip.gateway is not None}
-    return StaticPlan(
+    return FixedPlan(
         addresses=tuple(ip.address for ip in ips),
         routes=tuple(
-            route
-            if route.gateway is not None or route.scope == LINK_SCOPE
-            else replace(route, gateway=gateways.get(route.destination.version))
+            FixedRoute(
+                destination=route.destination,
+                gateway=route.gateway
+                if route.gateway is not None or route.scope == LINK_SCOPE
+                else gateways.get(route.destination.version),
+                mtu=route.mtu,
+                advmss=route.advmss,
+                priority=route.priority,
+                table=route.table,
+                scope=route.scope,
+            )
             for route in routes
         ),
     )
@@ -140,7 +121,7 @@ class Allocation:
         self._begun = False
         self.result: Result | None = None
 
-    async def assign(self) -> StaticPlan:
+    async def assign(self) -> FixedPlan:
         """What the lifecycle calls when the link is up. Raises DELEGATE_FAILED."""
         self._begun = True
         self.result = await self._delegates.add(self._request)

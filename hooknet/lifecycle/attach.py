@@ -227,6 +227,8 @@ class Attacher:
         link = await self._make_link(entry, request, netns, parent)
         entry.timing.mark("link")
         entry.record = replace(entry.record, phase=Phase.LINKED, mac=link.mac)
+        if request.assign is not None:
+            await netns.configure_fixed(request.key.ifname, await request.assign())
         if request.l2_only:
             entry.record = replace(entry.record, phase=Phase.CONFIGURED)
             await journal.put(entry.record)

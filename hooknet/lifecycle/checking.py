@@ -28,6 +28,8 @@ class Checker:
         record = entry.record
         async with self._services.machine.netns(request.netns, record.netns_id) as netns:
             problems = await self._differences(entry, netns)
+            if request.assign is not None:
+                problems += await netns.missing_fixed(entry.key.ifname, await request.assign())
         if problems:
             raise _failed(f"{request.key} is not as it should be", "; ".join(problems))
         return Attached(

@@ -14,8 +14,9 @@ from ipaddress import IPv4Address
 from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import ArpPacket, ethernet_udp_frame, udp_packet
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel import addresses, links, netns, packet, process
+from hooknet.kernel import addresses, fixed, links, netns, packet, process
 from hooknet.kernel.addresses import Plan
+from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.kernel.pool import KernelPool
 from hooknet.lifecycle.ports import Link, Netns, Packet
@@ -169,11 +170,17 @@ class LinuxNetns:
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         return await self._pool.run_in(self._where, addresses.apply, ifname, plan, previous)
 
+    async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
+        await self._pool.run_in(self._where, fixed.apply_fixed, ifname, plan)
+
     async def flush(self, ifname: str, plan: Plan) -> None:
         await self._pool.run_in(self._where, addresses.flush, ifname, plan)
 
     async def missing(self, ifname: str, plan: Plan) -> list[str]:
         return await self._pool.run_in(self._where, addresses.missing, ifname, plan)
+
+    async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]:
+        return await self._pool.run_in(self._where, fixed.missing_fixed, ifname, plan)
 
     async def open_line(self, ifname: str, mac: str) -> LinuxLine:
         socket = await self._pool.run_in(self._where, packet.open_exchange, ifname)

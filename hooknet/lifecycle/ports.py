@@ -17,6 +17,7 @@ from typing import Protocol
 from hooknet.dhcp.effects import Send, SendArp
 from hooknet.dhcp.wire import ArpPacket, UdpDatagram
 from hooknet.kernel.addresses import Plan
+from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.lifecycle.requests import LinkWanted
 from hooknet.store.records import NetnsKey
@@ -81,9 +82,14 @@ class Netns(Protocol):
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         """Returns what the kernel did not take and the container can live without, in words."""
 
+    async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
+        """Set what another IPAM plugin decided. Raises IO."""
+
     async def flush(self, ifname: str, plan: Plan) -> None: ...
 
     async def missing(self, ifname: str, plan: Plan) -> list[str]: ...
+
+    async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]: ...
 
     async def open_line(self, ifname: str, mac: str) -> Line: ...
 

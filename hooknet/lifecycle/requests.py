@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
 from hooknet.config import NetworkSettings
+from hooknet.kernel.fixed import FixedPlan
 from hooknet.model import Attachment, AttachmentKey, Lease, Runtime
+
+Assign = Callable[[], Awaitable[FixedPlan]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,9 @@ class AttachRequest:
     link: None when another plugin made the interface (IPAM only). l2_only: no lease is ours. given: the
     per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
     request besides the defaults, `parameters_only` to request nothing else. options: further options to send.
-    requested_address: the runtime wants exactly this address.
+    requested_address: the runtime wants exactly this address. assign: where the addresses come from when another
+    IPAM plugin gives them (then `l2_only` is True as well); called when the link is up, and when it raises, the
+    whole is undone.
     """
 
     key: AttachmentKey
@@ -49,6 +54,7 @@ class AttachRequest:
     skip_parameters: tuple[int, ...] = ()
     options: Mapping[int, bytes] = field(default_factory=dict)
     requested_address: IPv4Address | None = None
+    assign: Assign | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

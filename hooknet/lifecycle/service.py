@@ -132,7 +132,7 @@ class Lifecycle:
         entry = self._current(attached)
         if entry is None:
             return
-        entry.timing.mark("answered")
+        entry.timing.finish("answered")
         binding = entry.record.binding
         if binding is None:
             await self._leases.mark_answered(entry)

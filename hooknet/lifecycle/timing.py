@@ -12,11 +12,19 @@ class Timing:
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._marks: dict[str, float] = {}
+        self._over = False
 
     def mark(self, step: str) -> None:
         """The step is done. A step that happens again (a second OFFER) keeps its last time."""
+        if self._over:
+            return
         self._marks.pop(step, None)
         self._marks[step] = self.elapsed
+
+    def finish(self, step: str) -> None:
+        """The last step is done: what comes later (a renewal) is not part of the ADD."""
+        self.mark(step)
+        self._over = True
 
     @property
     def elapsed(self) -> float:

@@ -32,8 +32,7 @@ class Record:
     netns_id: (device, inode) of the netns when it was attached. boot_id: the boot in which it was; a binding's
     boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan
     mode, None when another plugin made the interface. hears: `post_lease` was queued for the current lease, so
-    `release` is owed. client_id: the identity, also where there is no request yet. plan: what was set on the
-    interface (kernel/addresses.py), as JSON.
+    `release` is owed. client_id: the identity, also where there is no request yet.
     """
 
     attachment: Attachment
@@ -54,7 +53,6 @@ class Record:
     binding: Binding | None = None
     hears: bool = False
     process: Process | None = None
-    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> AttachmentKey:

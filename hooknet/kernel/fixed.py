@@ -1,0 +1,125 @@
+"""Addresses and routes that another IPAM plugin decided: IPv4 and IPv6, set once, never renewed.
+
+They have no lease behind them, so they have no end, and no metric is chosen for them: what the plugin says is what
+the container gets. IPv6 addresses skip duplicate address detection, since the plugin vouches for them and an ADD
+can't wait a second for it.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import Any
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.kernel.messages import MAIN_TABLE, SCOPE_LINK, SCOPE_UNIVERSE, UNICAST
+from hooknet.kernel.netlink import (
+    CREATE,
+    EXCL,
+    REPLACE,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+    RTM_NEWROUTE,
+    Netlink,
+    Request,
+)
+from hooknet.kernel.refusals import refused
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+NO_DAD = 0x02
+PROTO_STATIC = 4
+RTAX_MTU, RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedRoute:
+    """A route as CNI spec 1.1.0 has it. mtu, advmss: bytes. `scope`: rtnetlink's number."""
+
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address | None = None
+    mtu: int | None = None
+    advmss: int | None = None
+    priority: int | None = None
+    table: int | None = None
+    scope: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedPlan:
+    """What an interface gets for as long as it lives."""
+
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    routes: tuple[FixedRoute, ...] = ()
+
+
+def apply_fixed(ifname: str, plan: FixedPlan) -> None:
+    """Put all of `plan` on `ifname` of this netns. Raises IO naming what the kernel refused."""
+    try:
+        index = socket.if_nametoindex(ifname)
+    except OSError:
+        raise HooknetError(Kind.IO, f"there is no interface {ifname} in the container any more") from None
+    words = [f"the address {address}" for address in plan.addresses]
+    words += [f"the route to {route.destination}" for route in plan.routes]
+    requests = [_address(index, address) for address in plan.addresses]
+    requests += [_route(index, route) for route in plan.routes]
+    with Netlink() as netlink:
+        for what, refusal in zip(words, netlink.attempt(requests), strict=True):
+            if refusal is not None:
+                raise refused(f"set {what} on {ifname}", refusal)
+
+
+def missing_fixed(ifname: str, plan: FixedPlan) -> list[str]:
+    """Which addresses of `plan` are not on `ifname`, in words (CNI's CHECK)."""
+    try:
+        index = socket.if_nametoindex(ifname)
+    except OSError:
+        return [f"the interface {ifname} is gone"]
+    message = ifaddrmsg()
+    message["index"] = index
+    with Netlink() as netlink:
+        found = {
+            (str(one.get_attr("IFA_LOCAL") or one.get_attr("IFA_ADDRESS")), one["prefixlen"])
+            for one in netlink.dump(Request(message, RTM_GETADDR))
+            if one["index"] == index
+        }
+    return [
+        f"{ifname} has not the address {address}"
+        for address in plan.addresses
+        if (str(address.ip), address.network.prefixlen) not in found
+    ]
+
+
+def _address(index: int, address: IPv4Interface | IPv6Interface) -> Request:
+    message = ifaddrmsg()
+    message["family"], message["index"] = FAMILIES[address.version], index
+    message["prefixlen"] = address.network.prefixlen
+    message["attrs"] = [("IFA_LOCAL", str(address.ip)), ("IFA_ADDRESS", str(address.ip))]
+    if isinstance(address, IPv6Interface):
+        message["flags"] = NO_DAD
+    elif address.network.prefixlen < 31:  # noqa: PLR2004 - RFC 3021: no broadcast address from there on
+        message["attrs"].append(("IFA_BROADCAST", str(address.network.broadcast_address)))
+    return Request(message, RTM_NEWADDR, CREATE | REPLACE)
+
+
+def _route(index: int, route: FixedRoute) -> Request:
+    message = rtmsg()
+    message["family"], message["dst_len"] = FAMILIES[route.destination.version], route.destination.prefixlen
+    message["table"] = route.table if route.table is not None and route.table < 256 else MAIN_TABLE  # noqa: PLR2004 - a byte
+    message["proto"], message["type"] = PROTO_STATIC, UNICAST
+    fallback = SCOPE_UNIVERSE if route.gateway is not None or route.destination.version == 6 else SCOPE_LINK  # noqa: PLR2004
+    message["scope"] = route.scope if route.scope is not None else fallback
+    metrics = [(name, value) for name, value in ((RTAX_MTU, route.mtu), (RTAX_ADVMSS, route.advmss)) if value]
+    attributes: list[tuple[str, Any]] = [
+        ("RTA_DST", str(route.destination.network_address) if route.destination.prefixlen else None),
+        ("RTA_GATEWAY", str(route.gateway) if route.gateway is not None else None),
+        ("RTA_OIF", index),
+        ("RTA_PRIORITY", route.priority),
+        ("RTA_TABLE", route.table),
+        ("RTA_METRICS", {"attrs": metrics} if metrics else None),
+    ]
+    message["attrs"] = [(name, value) for name, value in attributes if value is not None]
+    return Request(message, RTM_NEWROUTE, CREATE | EXCL)

@@ -193,7 +193,7 @@ def is_duration(annotation: Any, value: Any) -> bool:
 
 
 def decode_foreign(wanted: type, value: Any) -> Any:
-    """msgspec's hook for the types that TOML and JSON have not."""
+    """The hook of msgspec for the types that TOML and JSON have not."""
     if wanted in {IPv4Network, IPv4Address, Path}:
         return wanted(value)
     raise NotImplementedError(f"no conversion to {wanted}")
@@ -239,7 +239,7 @@ def load(path: Path | None) -> Config:
     chosen = path or DEFAULT_CONFIG
     try:
         descriptor = os.open(chosen, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with open(descriptor, encoding="utf-8") as file:
+        with os.fdopen(descriptor, encoding="utf-8") as file:
             text = file.read()
     except FileNotFoundError:
         if path is None:

@@ -103,7 +103,7 @@ class HooknetError(Exception):
         return "; ".join(part for part in (self.message, self.details, self.hint) if part)
 
 
-class Refused(HooknetError):
+class Refused(HooknetError):  # noqa: N818 - what a plugin's author raises, named for how it reads
     """Raised by a plugin in `pre_lease`: fail this ADD with the given text and leave nothing behind."""
 
     def __init__(self, why: str, *, hint: str = "") -> None:

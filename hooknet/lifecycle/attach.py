@@ -297,7 +297,10 @@ class Attacher:
         waited = f"within {entry.settings.timeout:g} s"
         seen = self._leases.seen_servers.get(entry.parent)
         if entry.record.offer is not None:
-            what = f"the DHCP server {entry.record.offer.server} offered an address on {entry.parent} and confirmed none {waited}"
+            server = entry.record.offer.server
+            what = (
+                f"the DHCP server {server} offered an address on {entry.parent} and confirmed none {waited}"
+            )
             return HooknetError(Kind.NO_LEASE, what, hint="see the server's log")
         if seen is not None and self._services.machine.now() - seen < RECENTLY:
             self._leases.silent_parents.setdefault(entry.parent, self._services.machine.now())

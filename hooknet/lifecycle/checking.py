@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hooknet.errors import HooknetError, Kind
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
@@ -58,7 +55,7 @@ class Checker:
             problems += await netns.missing(ifname, entry.plan)
         return problems
 
-    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
+    async def status(self, parent: str | None) -> None:
         """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool."""
         failing = self._services.journal.failing
         if failing is not None:

@@ -124,7 +124,9 @@ def is_dead(record: Record, picture: Picture) -> bool:
     return known is not None and not known.alive
 
 
-def _decide(held: Held, picture: Picture, dead_since: float | None) -> tuple[Act, str] | None:
+def _decide(  # noqa: PLR0911 - one return per sentence of the rule
+    held: Held, picture: Picture, dead_since: float | None
+) -> tuple[Act, str] | None:
     record = held.record
     if record.boot_id != picture.boot_id:
         return _after_reboot(record, picture)

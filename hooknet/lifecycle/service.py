@@ -188,9 +188,9 @@ class Lifecycle:
                 errors.append(error)
         return errors
 
-    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
+    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:  # noqa: ARG002 - probing by settings is the next step
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
-        await self._checker.status(parent, given)
+        await self._checker.status(parent)
 
     def views(self) -> list[AttachmentView]:
         """Every attachment, oldest first."""

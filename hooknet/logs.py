@@ -79,9 +79,9 @@ def name_of(fields: Mapping[str, Any]) -> str:
     return safe("".join((name, f"/{ifname}" if ifname else "", f"@{network}" if network else "")))
 
 
-def sentence(log_id: LogId, fields: Mapping[str, Any]) -> str:
-    """What happened and how long it took, without the time and without who."""
-    details = [log_id.what] if log_id.what else []
+def sentence(what: str, fields: Mapping[str, Any]) -> str:
+    """What happened and how long it took, without the time and without who. `what`: mostly a log id's words."""
+    details = [safe(what)] if what else []
     for key, value in fields.items():
         if key not in ENVELOPE and value is not None and value != "":
             text = safe(value)
@@ -121,7 +121,7 @@ class TextFormatter(logging.Formatter):
             source = record.name.removeprefix("hooknet.")
             return f"{safe(source)}: {safe(record.getMessage())}{where(record)}"
         name = name_of(fields)
-        return f"{name + ': ' if name else ''}{sentence(log_id, fields)}{where(record)}"
+        return f"{name + ': ' if name else ''}{sentence(record.getMessage() or log_id.what, fields)}{where(record)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -134,7 +134,7 @@ class JsonFormatter(logging.Formatter):
             "time": timestamp(record),
             "level": record.levelname.lower(),
             "id": log_id.name,
-            "message": record.getMessage() if fields is None else log_id.what,
+            "message": record.getMessage() or log_id.what,
         }
         if fields is None:
             data["logger"] = record.name

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
                 f"{clock(event['time'])}  … {event['count']} events were too fast for this reader", flush=True
             )
         else:
-            words = (name_of(event), sentence(id_of(event), event))
+            words = (name_of(event), sentence(id_of(event).what, event))
             line = f"{clock(event['time'])}  {event['kind']:10}  {': '.join(word for word in words if word)}"
             print(line, flush=True)
     return 0

@@ -15,6 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from hooknet.cli.tables import text
 from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, HooknetError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ COMMANDS = (
     "status",
     "leases",
     "events",
-    # "plugins",
+    "plugins",
     "reload",
     "reconcile",
     "config",
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = command(args.command).run(args)
         sys.stdout.flush()
     except HooknetError as error:
-        print(f"hooknet: {error}", file=sys.stderr)
+        print(f"hooknet: {text(error)}", file=sys.stderr)
         return CODES[error.kind].exit
     except BrokenPipeError:
         # The reader (head, less) has seen enough; what is still buffered must not fail at exit either.
@@ -92,6 +93,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        print(f"hooknet: {args.command} failed; {error}", file=sys.stderr)
+        print(f"hooknet: {args.command} failed; {text(error)}", file=sys.stderr)
         return EXIT_UNHEALTHY
     return code

@@ -8,7 +8,6 @@ cut: a script or a pager gets it all.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,9 +32,12 @@ class Column:
 
 def width() -> int | None:
     """Columns of the terminal; None when the output is not one. `COLUMNS` overrides, as everywhere."""
-    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
-        return shutil.get_terminal_size().columns
-    return None
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"])
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 def render(columns: Sequence[Column], rows: Sequence[Mapping[str, object]], limit: int | None) -> str:

@@ -10,8 +10,12 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "control_fakes"
 spec = importlib.util.spec_from_file_location(NAME, Path(__file__).with_name("fakes.py"))
@@ -22,33 +26,33 @@ if fakes is None:
 
 
 @pytest.fixture
-def folder():
+def folder() -> Iterator[Any]:
     """A folder with a path that is short enough for a unix socket."""
     with tempfile.TemporaryDirectory(prefix="hn-control-") as path:
         yield Path(path)
 
 
 @pytest.fixture
-def serve(folder):
+def serve(folder: Path) -> Any:
     """`with serve(sources=…, owner=…, limits=…) as running`. The owner is this test's own user by default."""
 
-    def start(**options):
+    def start(**options: Any) -> Any:
         return fakes.running(folder, **({"owner": os.getuid()} | options))
 
     return start
 
 
 @pytest.fixture
-def api(serve):
+def api(serve: Any) -> Iterator[Any]:
     with serve() as running:
         yield running
 
 
 @pytest.fixture
-def ask():
+def ask() -> Any:
     """`ask(running, "GET", "/v1/status")` gives the status and the JSON (or the text)."""
 
-    def call(running, method, path, *, timeout=10.0, body=None):
+    def call(running: Any, method: Any, path: Any, *, timeout: Any = 10.0, body: Any = None) -> Any:
         connection = http.client.HTTPConnection("hooknet", timeout=timeout)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(timeout)

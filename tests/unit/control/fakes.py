@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.control.access import Limits
@@ -27,10 +27,14 @@ from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.requests import AttachmentView
 from hooknet.model import Attachment, Lease, Route
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 DEADLINE = 10.0
 
 
-def lease(address: str = "192.168.1.222/24", **changes) -> Lease:
+def lease(address: str = "192.168.1.222/24", **changes: Any) -> Lease:
     values = {
         "address": IPv4Interface(address),
         "server": IPv4Address("192.168.1.1"),
@@ -55,7 +59,7 @@ def lease(address: str = "192.168.1.222/24", **changes) -> Lease:
 
 
 def view(
-    name: str | None = "web", *, network: str = "lan", state: str = "BOUND", **changes
+    name: str | None = "web", *, network: str = "lan", state: str = "BOUND", **changes: Any
 ) -> AttachmentView:
     attachment = Attachment(
         container_id=(name or "anon").encode().hex().ljust(64, "0"),
@@ -100,7 +104,7 @@ class Plugin:
     quarantine_s: float = 0.0
 
 
-def status(**changes) -> StatusView:
+def status(**changes: Any) -> StatusView:
     values = {
         "healthy": True,
         "version": "0.1.0",
@@ -140,37 +144,37 @@ class FakeSources:
     slow: float = 0.0
     failure: Exception | None = None
 
-    def leases(self):
+    def leases(self) -> Any:
         return self.held
 
-    def plugins(self):
+    def plugins(self) -> Any:
         return self.found
 
-    def status(self):
+    def status(self) -> Any:
         if self.failure:
             raise self.failure
         return self.health
 
-    def events(self, *, since, follow):
+    def events(self, *, since: Any, follow: Any) -> Any:
         return self.bus.subscribe(since=since, follow=follow)
 
-    async def reconcile(self, *, dry_run):
+    async def reconcile(self, *, dry_run: Any) -> Any:
         self.asked.append(f"reconcile dry_run={dry_run}")
         return [PlannedAction(action="release", who="old/eth0@lan", why="its netns is gone")]
 
-    async def reload(self):
+    async def reload(self) -> Any:
         self.asked.append("reload")
         await asyncio.sleep(self.slow)
         self.asked.append("reloaded")
         return ["daemon.log_level: info -> debug"]
 
-    async def plugin_enable(self, name):
+    async def plugin_enable(self, name: Any) -> None:
         self._set(name, "active")
 
-    async def plugin_disable(self, name):
+    async def plugin_disable(self, name: Any) -> None:
         self._set(name, "disabled")
 
-    def _set(self, name, state):
+    def _set(self, name: Any, state: Any) -> None:
         for plugin in self.found:
             if plugin.name == name:
                 plugin.state = state
@@ -192,31 +196,33 @@ class Running:
     def socket(self) -> Path:
         return self.run_dir / "control.sock"
 
-    def publish(self, kind: str, **fields) -> None:
+    def publish(self, kind: str, **fields: Any) -> None:
         self.loop.call_soon_threadsafe(lambda: self.sources.bus.publish(kind, **fields))
 
-    def in_loop(self, work):
+    def in_loop(self, work: Any) -> Any:
         """What the coroutine `work` returns."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(DEADLINE)
 
-    def until(self, condition) -> None:
+    def until(self, condition: Any) -> None:
         """Wait until `condition()`, asked in the loop, is true."""
 
-        async def wait():
+        async def wait() -> None:
             async with asyncio.timeout(DEADLINE):
-                while not condition():
+                while not condition():  # noqa: ASYNC110 - any condition, of any object, can be waited for
                     await asyncio.sleep(0.005)
 
         self.in_loop(wait())
 
 
 @contextmanager
-def running(folder: Path, *, sources: FakeSources | None = None, owner: int, limits: Limits | None = None):
+def running(
+    folder: Path, *, sources: FakeSources | None = None, owner: int, limits: Limits | None = None
+) -> Iterator[Any]:
     """The control API of `sources` on `folder`/control.sock."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listening.bind(str(folder / "control.sock"))
     listening.listen(100)
-    listening.setblocking(False)
+    listening.setblocking(False)  # noqa: FBT003 - socket's own signature
     metrics = Metrics()
     chosen = sources or FakeSources()
     metrics.watch(chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import control_fakes as fakes
 import pytest
@@ -23,8 +24,8 @@ TYPES = {
 }
 
 
-def complaints(value, schema, at="$"):
-    """Where `value` departs from `schema`: as much of JSON Schema as the description uses, and nothing lenient."""
+def complaints(value: Any, schema: Any, at: Any = "$") -> Any:
+    """Where `value` departs from `schema`: as much of JSON Schema as the description uses."""
     if "$ref" in schema:
         return complaints(value, SCHEMAS[schema["$ref"].rpartition("/")[2]], at)
     unknown = set(schema) - {
@@ -49,7 +50,7 @@ def complaints(value, schema, at="$"):
     return in_object(value, schema, at) if isinstance(value, dict) else []
 
 
-def in_object(value, schema, at):
+def in_object(value: Any, schema: Any, at: Any) -> Any:
     properties = schema.get("properties", {})
     found = [f"{at}: {name} is missing" for name in schema.get("required", ()) if name not in value]
     for name, item in value.items():
@@ -61,7 +62,7 @@ def in_object(value, schema, at):
     return found
 
 
-def promised(path, method, status):
+def promised(path: Any, method: Any, status: Any) -> Any:
     content = PATHS[path][method]["responses"][str(status)]["content"]
     return next(iter(content.values()))["schema"]
 
@@ -81,25 +82,27 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path", "url"), CALLS)
-def test_each_answer_is_what_the_description_promises(api, ask, method, path, url):
+def test_each_answer_is_what_the_description_promises(
+    api: Any, ask: Any, method: Any, path: Any, url: Any
+) -> None:
     status, answer = ask(api, method, url)
     assert status == 200
     assert complaints(answer, promised(path, method.lower(), 200)) == []
 
 
-def test_every_described_path_is_called_by_these_tests_or_by_those_of_the_streams():
+def test_every_described_path_is_called_by_these_tests_or_by_those_of_the_streams() -> None:
     called = {path for _, path, _ in CALLS} | {"/v1/events", "/metrics"}
     assert called == set(PATHS)
 
 
-def test_every_path_that_is_served_is_described(api):
+def test_every_path_that_is_served_is_described(api: Any) -> None:
     served = {
         (route.resource.canonical, route.method.lower()) for route in api.server._runner.app.router.routes()
     }
     assert served == {(path, method) for path, methods in PATHS.items() for method in methods}
 
 
-def test_the_checker_of_these_tests_finds_what_is_wrong(api, ask):
+def test_the_checker_of_these_tests_finds_what_is_wrong(api: Any, ask: Any) -> None:
     _, answer = ask(api, "GET", "/v1/leases")
     broken = json.loads(json.dumps(answer))
     broken["leases"][0]["surprise"] = 1
@@ -108,7 +111,7 @@ def test_the_checker_of_these_tests_finds_what_is_wrong(api, ask):
     assert len(complaints(broken, SCHEMAS["Leases"])) == 3
 
 
-def test_an_attachment_without_a_lease_has_nulls_and_not_holes(serve, ask):
+def test_an_attachment_without_a_lease_has_nulls_and_not_holes(serve: Any, ask: Any) -> None:
     sources = fakes.FakeSources(held=[fakes.view("l2", state="L2", lease=None)])
     with serve(sources=sources) as api:
         _, answer = ask(api, "GET", "/v1/leases")
@@ -117,7 +120,7 @@ def test_an_attachment_without_a_lease_has_nulls_and_not_holes(serve, ask):
     assert answer["leases"][0]["dns"] == []
 
 
-def test_an_infinite_lease_never_expires(serve, ask):
+def test_an_infinite_lease_never_expires(serve: Any, ask: Any) -> None:
     endless = fakes.lease(lease_time=None, t1=None, t2=None)
     with serve(sources=fakes.FakeSources(held=[fakes.view(lease=endless)])) as api:
         _, answer = ask(api, "GET", "/v1/leases")
@@ -126,7 +129,7 @@ def test_an_infinite_lease_never_expires(serve, ask):
     assert answer["leases"][0]["obtained"] is not None
 
 
-def test_a_lease_is_found_by_name_by_id_by_its_beginning_and_by_address(api, ask):
+def test_a_lease_is_found_by_name_by_id_by_its_beginning_and_by_address(api: Any, ask: Any) -> None:
     container_id = api.sources.held[0].attachment.container_id
     for name in ("web", container_id, container_id[:6], "192.168.1.222"):
         status, answer = ask(api, "GET", f"/v1/leases/{name}")
@@ -134,7 +137,7 @@ def test_a_lease_is_found_by_name_by_id_by_its_beginning_and_by_address(api, ask
         assert "web" in {lease["container"] for lease in answer["leases"]}
 
 
-def test_a_name_that_nobody_has_is_not_found_and_the_answer_says_where_to_look(api, ask):
+def test_a_name_that_nobody_has_is_not_found_and_the_answer_says_where_to_look(api: Any, ask: Any) -> None:
     status, answer = ask(api, "GET", "/v1/leases/nobody")
     assert status == 404
     assert complaints(answer, SCHEMAS["Error"]) == []
@@ -142,24 +145,24 @@ def test_a_name_that_nobody_has_is_not_found_and_the_answer_says_where_to_look(a
     assert "hooknet leases" in answer["error"]["hint"]
 
 
-def test_a_short_beginning_of_an_id_is_not_enough(api, ask):
+def test_a_short_beginning_of_an_id_is_not_enough(api: Any, ask: Any) -> None:
     status, _ = ask(api, "GET", f"/v1/leases/{api.sources.held[0].attachment.container_id[:5]}")
     assert status == 404
 
 
-def test_leases_can_be_asked_for_by_network(api, ask):
+def test_leases_can_be_asked_for_by_network(api: Any, ask: Any) -> None:
     _, answer = ask(api, "GET", "/v1/leases?network=iot")
     assert [lease["container"] for lease in answer["leases"]] == ["db"]
 
 
-def test_enabling_a_plugin_shows_it_as_it_is_then(api, ask):
+def test_enabling_a_plugin_shows_it_as_it_is_then(api: Any, ask: Any) -> None:
     ask(api, "POST", "/v1/plugins/dns/disable")
     assert api.sources.found[0].state == "disabled"
     status, answer = ask(api, "POST", "/v1/plugins/dns/enable")
     assert (status, answer["state"]) == (200, "active")
 
 
-def test_a_plugin_that_is_not_there_is_not_found(api, ask):
+def test_a_plugin_that_is_not_there_is_not_found(api: Any, ask: Any) -> None:
     status, answer = ask(api, "POST", "/v1/plugins/nope/enable")
     assert (status, answer["error"]["kind"]) == (404, "not-found")
 
@@ -167,7 +170,7 @@ def test_a_plugin_that_is_not_there_is_not_found(api, ask):
 @pytest.mark.parametrize(
     ("query", "dry"), [("", False), ("?dry_run", True), ("?dry_run=1", True), ("?dry_run=false", False)]
 )
-def test_a_dry_run_is_asked_for_in_the_query(api, ask, query, dry):
+def test_a_dry_run_is_asked_for_in_the_query(api: Any, ask: Any, query: Any, dry: Any) -> None:
     _, answer = ask(api, "POST", f"/v1/reconcile{query}")
     assert answer["dry_run"] is dry
     assert api.sources.asked == [f"reconcile dry_run={dry}"]
@@ -183,20 +186,20 @@ def test_a_dry_run_is_asked_for_in_the_query(api, ask, query, dry):
         "/v1/events?kind=x",
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_refused_and_never_ignored(api, ask, url):
+def test_a_parameter_that_makes_no_sense_is_refused_and_never_ignored(api: Any, ask: Any, url: Any) -> None:
     status, answer = ask(api, "GET", url)
     assert status == 400
     assert complaints(answer, SCHEMAS["Error"]) == []
 
 
-def test_an_unknown_path_and_a_wrong_method_answer_in_the_shape_of_errors(api, ask):
+def test_an_unknown_path_and_a_wrong_method_answer_in_the_shape_of_errors(api: Any, ask: Any) -> None:
     for method, path, expected in (("GET", "/v2/leases", 404), ("POST", "/v1/leases", 405)):
         status, answer = ask(api, method, path)
         assert status == expected
         assert complaints(answer, SCHEMAS["Error"]) == []
 
 
-def test_an_error_of_the_daemon_becomes_the_status_of_its_kind(serve, ask):
+def test_an_error_of_the_daemon_becomes_the_status_of_its_kind(serve: Any, ask: Any) -> None:
     sources = fakes.FakeSources(failure=HooknetError(Kind.TRY_LATER, "busy", details="starting", hint="wait"))
     with serve(sources=sources) as api:
         status, answer = ask(api, "GET", "/v1/status")
@@ -206,7 +209,9 @@ def test_an_error_of_the_daemon_becomes_the_status_of_its_kind(serve, ask):
     }
 
 
-def test_a_bug_answers_500_without_its_text_and_the_log_has_the_rest(serve, ask, caplog):
+def test_a_bug_answers_500_without_its_text_and_the_log_has_the_rest(
+    serve: Any, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with serve(sources=fakes.FakeSources(failure=RuntimeError("the TSIG key is hunter2"))) as api:
         status, answer = ask(api, "GET", "/v1/status")
     assert status == 500
@@ -215,7 +220,7 @@ def test_a_bug_answers_500_without_its_text_and_the_log_has_the_rest(serve, ask,
     assert "hunter2" in caplog.text
 
 
-def test_the_description_has_a_summary_for_every_operation_and_resolves_every_reference():
+def test_the_description_has_a_summary_for_every_operation_and_resolves_every_reference() -> None:
     text = json.dumps(DESCRIPTION)
     names = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert names <= set(SCHEMAS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import Any
 
 import control_fakes as fakes
 import pytest
@@ -11,22 +12,22 @@ import pytest
 from hooknet.lifecycle.bus import EventBus, who
 
 
-def ticking():
+def ticking() -> Any:
     """A clock that shows 0, 1, 2, … seconds."""
     counter = itertools.count()
     return lambda: float(next(counter))
 
 
-async def everything(subscription):
+async def everything(subscription: Any) -> Any:
     return [event async for event in subscription]
 
 
-async def take(subscription, number):
+async def take(subscription: Any, number: Any) -> Any:
     return [await anext(subscription) for _ in range(number)]
 
 
-def test_an_event_has_its_number_its_time_its_kind_and_its_fields():
-    async def scene():
+def test_an_event_has_its_number_its_time_its_kind_and_its_fields() -> None:
+    async def scene() -> Any:
         bus = EventBus(clock=ticking())
         bus.publish("add", **who(fakes.view("web").attachment), ms=3.5)
         return await everything(bus.subscribe(follow=False))
@@ -39,13 +40,13 @@ def test_an_event_has_its_number_its_time_its_kind_and_its_fields():
     }  # fmt: skip
 
 
-def test_an_unknown_kind_is_a_bug_and_is_told_at_once():
+def test_an_unknown_kind_is_a_bug_and_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="ad"):
         EventBus().publish("ad")
 
 
-def test_each_subscriber_gets_every_event_in_order():
-    async def scene():
+def test_each_subscriber_gets_every_event_in_order() -> None:
+    async def scene() -> Any:
         bus = EventBus()
         readers = [bus.subscribe() for _ in range(3)]
         for number in range(5):
@@ -55,8 +56,8 @@ def test_each_subscriber_gets_every_event_in_order():
     assert asyncio.run(scene()) == [[0, 1, 2, 3, 4]] * 3
 
 
-def test_a_subscriber_that_waits_is_woken():
-    async def scene():
+def test_a_subscriber_that_waits_is_woken() -> None:
+    async def scene() -> Any:
         bus = EventBus()
         waiting = asyncio.ensure_future(anext(bus.subscribe()))
         await asyncio.sleep(0)
@@ -66,8 +67,8 @@ def test_a_subscriber_that_waits_is_woken():
     assert asyncio.run(scene())["kind"] == "del"
 
 
-def test_a_slow_subscriber_loses_the_oldest_and_first_reads_how_many():
-    async def scene():
+def test_a_slow_subscriber_loses_the_oldest_and_first_reads_how_many() -> None:
+    async def scene() -> Any:
         bus = EventBus(depth=3)
         slow, quick = bus.subscribe(), bus.subscribe()
         seen = []
@@ -82,8 +83,8 @@ def test_a_slow_subscriber_loses_the_oldest_and_first_reads_how_many():
     assert [event["number"] for event in late[1:]] == [7, 8, 9]
 
 
-def test_the_marker_counts_only_what_was_lost_since_the_last_one():
-    async def scene():
+def test_the_marker_counts_only_what_was_lost_since_the_last_one() -> None:
+    async def scene() -> Any:
         bus = EventBus(depth=1)
         reader = bus.subscribe()
         counts = []
@@ -97,8 +98,8 @@ def test_the_marker_counts_only_what_was_lost_since_the_last_one():
     assert asyncio.run(scene()) == [2, 1]
 
 
-def test_the_history_is_bounded_and_since_cuts_it():
-    async def scene():
+def test_the_history_is_bounded_and_since_cuts_it() -> None:
+    async def scene() -> Any:
         bus = EventBus(clock=ticking(), history=4)
         for number in range(10):
             bus.publish("dhcp", number=number)
@@ -109,8 +110,8 @@ def test_the_history_is_bounded_and_since_cuts_it():
     assert asyncio.run(scene()) == ([6, 7, 8, 9], [8, 9])
 
 
-def test_a_follower_with_since_gets_the_past_and_then_the_present_without_a_gap():
-    async def scene():
+def test_a_follower_with_since_gets_the_past_and_then_the_present_without_a_gap() -> None:
+    async def scene() -> Any:
         bus = EventBus(clock=ticking())
         bus.publish("add", number=0)
         bus.publish("add", number=1)
@@ -121,11 +122,11 @@ def test_a_follower_with_since_gets_the_past_and_then_the_present_without_a_gap(
     assert asyncio.run(scene()) == [1, 2]
 
 
-def test_a_listener_that_raises_hurts_nobody(caplog):
+def test_a_listener_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
     heard = []
     bus = EventBus()
 
-    def broken(_event):
+    def broken(_event: Any) -> None:
         raise RuntimeError("listener")
 
     bus.listen(broken)
@@ -135,8 +136,8 @@ def test_a_listener_that_raises_hurts_nobody(caplog):
     assert "listener" in caplog.text
 
 
-def test_closing_the_bus_ends_every_subscription_after_what_is_queued():
-    async def scene():
+def test_closing_the_bus_ends_every_subscription_after_what_is_queued() -> None:
+    async def scene() -> Any:
         bus = EventBus()
         reader = bus.subscribe()
         bus.publish("daemon", state="stopping")
@@ -148,8 +149,8 @@ def test_closing_the_bus_ends_every_subscription_after_what_is_queued():
     assert subscribers == 0
 
 
-def test_a_closed_subscription_costs_the_bus_nothing():
-    async def scene():
+def test_a_closed_subscription_costs_the_bus_nothing() -> None:
+    async def scene() -> Any:
         bus = EventBus()
         reader = bus.subscribe()
         await reader.aclose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import control_fakes as fakes
 import pytest
 from prometheus_client import REGISTRY
@@ -11,12 +13,12 @@ from hooknet.frontends.metrics import Metrics
 from hooknet.lifecycle.bus import EventBus
 
 
-def samples(metrics):
+def samples(metrics: Any) -> Any:
     """Every sample of a scrape: (name, labels) to number."""
     return parsed(metrics.render().decode())
 
 
-def parsed(text):
+def parsed(text: Any) -> Any:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -25,10 +27,10 @@ def parsed(text):
 
 
 @pytest.fixture
-def counted():
+def counted() -> Any:
     """`counted(event, event, …)`: the samples after these events of the bus."""
 
-    def run(*events):
+    def run(*events: Any) -> Any:
         metrics, bus = Metrics(), EventBus()
         bus.listen(metrics.observe)
         for event in events:
@@ -38,7 +40,7 @@ def counted():
     return run
 
 
-def test_an_add_and_a_del_are_timed(counted):
+def test_an_add_and_a_del_are_timed(counted: Any) -> None:
     found = counted(
         {"kind": "add", "ms": 14.0},
         {"kind": "add", "ms": 26.0},
@@ -53,7 +55,7 @@ def test_an_add_and_a_del_are_timed(counted):
     assert found["hooknet_del_seconds_count", ()] == 1
 
 
-def test_messages_retries_reasons_events_and_actions_are_counted(counted):
+def test_messages_retries_reasons_events_and_actions_are_counted(counted: Any) -> None:
     found = counted(
         {"kind": "dhcp", "direction": "sent", "message": "DISCOVER"},
         {"kind": "dhcp", "direction": "sent", "message": "DISCOVER", "retry": True},
@@ -73,18 +75,18 @@ def test_messages_retries_reasons_events_and_actions_are_counted(counted):
     assert found["hooknet_reconcile_actions_total", (("action", "release"),)] == 1
 
 
-def test_every_reason_is_there_from_the_start_with_nought(counted):
+def test_every_reason_is_there_from_the_start_with_nought(counted: Any) -> None:
     found = counted()
     for reason in ("DETACHED", "VANISHED", "EXPIRED", "NAK", "DECLINED"):
         assert found["hooknet_releases_total", (("reason", reason),)] == 0
 
 
-def test_a_message_with_a_made_up_type_does_not_make_a_new_label(counted):
+def test_a_message_with_a_made_up_type_does_not_make_a_new_label(counted: Any) -> None:
     found = counted({"kind": "dhcp", "direction": "sideways", "message": "x" * 1000})
     assert found["hooknet_dhcp_messages_total", (("direction", "received"), ("type", "other"))] == 1
 
 
-def test_what_is_comes_from_the_daemon_at_the_moment_of_the_scrape(api, ask):
+def test_what_is_comes_from_the_daemon_at_the_moment_of_the_scrape(api: Any, ask: Any) -> None:
     status, text = ask(api, "GET", "/metrics")
     assert status == 200
     found = parsed(text)
@@ -104,7 +106,7 @@ def test_what_is_comes_from_the_daemon_at_the_moment_of_the_scrape(api, ask):
     assert found["hooknet_healthy", ()] == 0
 
 
-def test_every_metric_that_is_shown_is_named_for_the_documentation(api, ask):
+def test_every_metric_that_is_shown_is_named_for_the_documentation(api: Any, ask: Any) -> None:
     shown = {
         line.split()[2]
         for line in ask(api, "GET", "/metrics")[1].splitlines()
@@ -114,7 +116,7 @@ def test_every_metric_that_is_shown_is_named_for_the_documentation(api, ask):
     assert shown - created == api.metrics.names()
 
 
-def test_the_library_s_global_registry_stays_out_of_it():
+def test_the_library_s_global_registry_stays_out_of_it() -> None:
     before = {metric.name for metric in REGISTRY.collect()}
     Metrics()
     Metrics()

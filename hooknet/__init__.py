@@ -1,7 +1,7 @@
 """hooknet: DHCP leases for podman containers, with hooks.
 
-`import hooknet` gives a plugin's author everything: the marker, the context with its logger and typed settings, the
-types and the two exceptions.
+`import hooknet` gives a plugin's author everything: the marker, the context with its logger and typed
+settings, the types and the two exceptions.
 """
 
 from hooknet.config import Duration

@@ -71,14 +71,22 @@ def post_lease(
 ) -> None:
     """Called after a lease is in use, and each time it is renewed, changed or restored.
 
-    Never delays a container. Delivered at least once, in order per plugin and identity. `previous` is the
-    lease before this one where there was one. Raise `hooknet.Retry(after=seconds)` to be called again.
+    Never delays a container. Delivered at least once, in order per plugin and identity. Raise
+    `hooknet.Retry(after=seconds)` to be called again. `previous` is the lease before this one where there was
+    one. The reasons: `BOUND`, a new lease (with `previous` where one was lost before); `RENEWED`; `REBOUND`,
+    another server took the lease over, the address is the same; `CHANGED`, the address or options changed
+    without a gap; `RESTORED`, the daemon started and the lease is still good.
     """
 
 
 @hookspec
 def release(attachment: Attachment, lease: Lease, reason: ReleaseReason, container: Container | None) -> None:
-    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered like that."""
+    """Called when a lease whose `post_lease` was queued is given back or lost. Delivered like `post_lease`.
+
+    The reasons: `DETACHED`, the runtime said so; `VANISHED`, the container is gone and nobody said so;
+    `EXPIRED`, the lease ran out; `NAK`, the server took it away; `DECLINED`, somebody else uses the address.
+    After the last three a `post_lease(BOUND)` follows when there is an address again.
+    """
 
 
 @hookspec

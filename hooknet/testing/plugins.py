@@ -3,9 +3,9 @@
     harness = PluginHarness(Webhook, settings={"url": "http://127.0.0.1:8080/"})
     harness.post_lease(reason=hooknet.PostLeaseReason.BOUND)
 
-The plugin is constructed and validated by the daemon's own code, its settings are bound as those in hooknet.toml are,
-and what `pre_lease` returns is checked the same way. Hooks run in the test's own thread, `async def` ones to their
-end, and what they raise (`hooknet.Refused`, `hooknet.Retry`) comes out.
+The plugin is constructed and validated by the daemon's own code, its settings are bound as those in
+hooknet.toml are, and what `pre_lease` returns is checked the same way. Hooks run in the test's own thread,
+`async def` ones to their end, and what they raise (`hooknet.Refused`, `hooknet.Retry`) comes out.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from hooknet.outbox import Delivery
 class PluginHarness:
     """One plugin under test.
 
-    target: what the entry point names (a class, a function, a module or an object). settings: the plugin's table,
-    as TOML would give it. state_dir: the plugin's own folder; a temporary one without it. Raises HooknetError as the
-    daemon would report it: BAD_CONFIG for the settings, PLUGIN for the plugin.
+    target: what the entry point names (a class, a function, a module or an object). settings: the plugin's
+    table, as TOML would give it. state_dir: the plugin's own folder; a temporary one without it. Raises
+    HooknetError as the daemon would report it: BAD_CONFIG for the settings, PLUGIN for the plugin.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import EntryPoint, distributions
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -38,7 +39,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition of the daemon's side; the test's own deadline bounds it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - the condition is the code under test, which sets no event for us
         await asyncio.sleep(0.002)
 
 
@@ -99,7 +100,7 @@ class Heartbeat:
     def __init__(self) -> None:
         self.longest = 0.0
 
-    async def __aenter__(self) -> Heartbeat:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._beat())
         return self
 
@@ -193,11 +194,13 @@ def timed(tmp_path: Path, clock: Sleeper) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     path = tmp_path / "site"
     path.mkdir()
     monkeypatch.syspath_prepend(str(path))
-    return Site(path)
+    yield Site(path)
+    for module in path.glob("*.py"):
+        sys.modules.pop(module.stem, None)
 
 
 @pytest.fixture
@@ -263,7 +266,9 @@ class Kit:
         return await plugins.pre_lease(an_attachment(), a_request(**changes), no_lookup)
 
     @staticmethod
-    async def owe(plugins: Plugins, outbox: MemoryOutbox, reason: str, name: str = "web", **lease: Any) -> None:
+    async def owe(
+        plugins: Plugins, outbox: MemoryOutbox, reason: str, name: str = "web", **lease: Any
+    ) -> None:
         """One observer's event, committed as the lifecycle does."""
         attachment, granted = an_attachment(container_name=name), a_lease(**lease)
         if reason in hooknet.ReleaseReason.__members__:

@@ -217,7 +217,9 @@ async def test_while_one_identity_waits_the_others_go_on(timed, kit, outbox):
     await plugins.stop(1)
 
 
-async def test_an_exception_is_a_strike_is_tried_again_and_given_up_after_five_calls(timed, clock, kit, outbox):
+async def test_an_exception_is_a_strike_is_tried_again_and_given_up_after_five_calls(
+    timed, clock, kit, outbox
+):
     def broken(*_):
         raise KeyError("bug")
 
@@ -404,7 +406,9 @@ async def test_a_stop_does_not_wait_for_a_hung_call_beyond_its_grace(lab, kit, o
     assert time.perf_counter() - began < 0.5
 
 
-async def test_what_is_owed_to_a_plugin_that_is_gone_is_given_up_and_to_a_broken_one_is_kept(lab, kit, outbox):
+async def test_what_is_owed_to_a_plugin_that_is_gone_is_given_up_and_to_a_broken_one_is_kept(
+    lab, kit, outbox
+):
     for plugin in ("gone", "broken"):
         outbox.commit([Delivery(hook="release", plugin=plugin, stream="s", payload=b"{}")])
     plugins = lab.plugins(broken=object())
@@ -508,7 +512,10 @@ def test_a_payload_of_an_older_or_newer_hooknet_is_read(kit):
 
 def an_event(kit, number):
     return hooknet.ContainerEvent(
-        type="container", action=f"e{number}", container=kit.container(), time=datetime(2024, 1, 1, tzinfo=UTC)
+        type="container",
+        action=f"e{number}",
+        container=kit.container(),
+        time=datetime(2024, 1, 1, tzinfo=UTC),
     )
 
 
@@ -532,7 +539,9 @@ async def test_container_events_arrive_in_order_and_are_never_repeated(lab, kit)
     await kit.until(lambda: len(hears.seen) == 20)
     assert hears.seen == [f"e{number}" for number in range(20)]
     assert plugins.report()[0].strikes == 0
-    assert lab.outcomes("hears") == ["loaded"], "a storm of events would push everything else out of the history"
+    assert lab.outcomes("hears") == ["loaded"], (
+        "a storm of events would push everything else out of the history"
+    )
 
 
 async def test_a_storm_of_events_is_bounded_and_the_newest_are_kept(lab, kit):

@@ -105,7 +105,7 @@ async def test_who_changed_what_is_recorded_field_by_field(lab, kit):
 
 
 async def test_a_copy_that_is_equal_is_no_change(lab, kit):
-    folded = await kit.fold(lab.plugins(same=returning(lambda request: replace(request))))
+    folded = await kit.fold(lab.plugins(same=returning(replace)))
     assert folded.changed_by == {}
 
 
@@ -145,7 +145,9 @@ async def test_a_plugin_that_raises_fails_the_add_when_it_is_configured_so(lab, 
     assert "no such thing" in caught.value.details
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), hooknet.Retry()])
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), hooknet.Retry()]
+)
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_what_would_end_a_thread_or_a_task_is_an_ordinary_failure(lab, kit, error, is_async):
     class Plain:
@@ -199,7 +201,7 @@ async def test_what_would_end_a_thread_or_a_task_is_an_ordinary_failure(lab, kit
         (lambda r: replace(r, options={300: b"x"}), "not an option code"),
         (lambda r: replace(r, options={224: "x"}), "not bytes"),
         (lambda r: replace(r, options={224: b"x" * 256}), "255"),
-        (lambda r: replace(r, options={n: b"x" * 255 for n in range(224, 229)}), "1024"),
+        (lambda r: replace(r, options=dict.fromkeys(range(224, 229), b"x" * 255)), "1024"),
         (lambda r: replace(r, options=[1]), "dict"),
     ],
 )
@@ -437,9 +439,7 @@ async def test_a_plugin_that_blocks_its_loop_gets_a_new_one_within_a_cap(lab, ki
             lab.hang()
 
     blocks = Blocks()
-    plugins = lab.plugins(
-        bad=blocks, settings={"bad": {"budget": 0.05}}, limits={"loops": 2, "strikes": 100}
-    )
+    plugins = lab.plugins(bad=blocks, settings={"bad": {"budget": 0.05}}, limits={"loops": 2, "strikes": 100})
     threads = plugins._roster.cells["bad"]._threads
     for gone in (1, 2):
         await kit.fold(plugins)
@@ -463,9 +463,7 @@ async def test_a_plugin_whose_threads_all_hang_is_refused_at_once(lab, kit):
             lab.hang()
 
     hangs = Hangs()
-    plugins = lab.plugins(
-        bad=hangs, settings={"bad": {"budget": 0.5}}, limits={"threads": 2, "strikes": 100}
-    )
+    plugins = lab.plugins(bad=hangs, settings={"bad": {"budget": 0.5}}, limits={"threads": 2, "strikes": 100})
     await asyncio.gather(kit.fold(plugins), kit.fold(plugins), kit.fold(plugins))
     began = time.perf_counter()
     await kit.fold(plugins)
@@ -480,7 +478,9 @@ async def test_a_burst_does_not_strike_a_plugin_for_waiting_in_its_own_queue(lab
         def pre_lease(self):
             time.sleep(0.03)
 
-    plugins = lab.plugins(slow=Slow(), settings={"slow": {"budget": 0.1}}, limits={"threads": 1, "strikes": 100})
+    plugins = lab.plugins(
+        slow=Slow(), settings={"slow": {"budget": 0.1}}, limits={"threads": 1, "strikes": 100}
+    )
     await asyncio.gather(*(kit.fold(plugins) for _ in range(10)))
     report = plugins.report()[0]
     assert report.failures > 0, "the burst was too small to show anything"

@@ -1,0 +1,179 @@
+"""`hooknet plugins new NAME`: a package that can be tested and installed as it is written.
+
+It is a plugin that does something small and visible with each hook that most plugins need, with typed
+settings and a test for each; an author deletes more than they write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.hooks.loading import check_name
+
+PYPROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "hooknet-$name"
+version = "0.1.0"
+description = "A hooknet plugin"
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = ["hooknet"]
+
+[project.optional-dependencies]
+test = ["pytest"]
+
+[project.entry-points.hooknet]
+$name = "$module:Plugin"
+
+[tool.hatch.build.targets.wheel]
+packages = ["$module"]
+
+[tool.pytest.ini_options]
+pythonpath = ["."]
+testpaths = ["tests"]
+"""
+
+CODE = '''\
+"""The $name plugin: gives containers a host name prefix, and logs each lease."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import hooknet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """`[plugins.$name]` in hooknet.toml. prefix: what is put before each host name."""
+
+    prefix: str = ""
+
+
+class Plugin:
+    """hooknet makes one of these when it loads the plugin, and again when its settings change."""
+
+    def __init__(self, context: hooknet.PluginContext[Config]) -> None:
+        self.config = context.config
+        self.log = context.logger
+
+    @hooknet.hookimpl
+    def pre_lease(self, request: hooknet.LeaseRequest) -> hooknet.LeaseRequest | None:
+        """The container waits for this: be quick. Return a changed copy, or None."""
+        if not self.config.prefix or request.hostname is None:
+            return None
+        return replace(request, hostname=self.config.prefix + request.hostname)
+
+    @hooknet.hookimpl
+    def post_lease(
+        self, attachment: hooknet.Attachment, lease: hooknet.Lease, reason: hooknet.PostLeaseReason
+    ) -> None:
+        """Nobody waits for this. Raise hooknet.Retry to be called again."""
+        self.log.info("%s has %s (%s)", attachment.container_name, lease.address, reason)
+
+    @hooknet.hookimpl
+    def release(
+        self, attachment: hooknet.Attachment, lease: hooknet.Lease, reason: hooknet.ReleaseReason
+    ) -> None:
+        self.log.info("%s gave back %s (%s)", attachment.container_name, lease.address, reason)
+'''
+
+TESTS = '''\
+"""The plugin, called as the daemon calls it."""
+
+from __future__ import annotations
+
+import logging
+
+import hooknet
+import pytest
+from hooknet.testing import make_attachment, make_lease, make_request
+from hooknet.testing.plugins import PluginHarness
+
+from $module import Plugin
+
+
+def test_it_implements_these_hooks():
+    assert PluginHarness(Plugin).hooks == ("pre_lease", "post_lease", "release")
+
+
+def test_the_prefix_is_put_before_the_host_name():
+    harness = PluginHarness(Plugin, settings={"prefix": "lab-"})
+    assert harness.pre_lease(request=make_request(hostname="web")).hostname == "lab-web"
+
+
+def test_without_a_prefix_nothing_changes():
+    request = make_request(hostname="web")
+    assert PluginHarness(Plugin).pre_lease(request=request) == request
+
+
+def test_a_typing_error_in_the_settings_is_told():
+    with pytest.raises(hooknet.HooknetError, match="did you mean 'prefix'"):
+        PluginHarness(Plugin, settings={"prefx": "lab-"})
+
+
+def test_a_lease_is_logged(caplog):
+    caplog.set_level(logging.INFO)
+    harness = PluginHarness(Plugin, name="$name")
+    harness.post_lease(make_attachment(container_name="web"), make_lease(address="192.0.2.7/24"))
+    harness.release(make_attachment(container_name="web"), make_lease(address="192.0.2.7/24"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "web has 192.0.2.7/24 (BOUND)",
+        "web gave back 192.0.2.7/24 (DETACHED)",
+    ]
+'''
+
+README = """\
+# hooknet-$name
+
+A plugin for hooknet.
+
+## Try it
+    python -m pytest                  # the tests, with hooknet's own test kit
+    pip install .                     # into the environment that hooknet runs from
+    hooknet plugins check             # loads it and says what is wrong, without a daemon
+    systemctl restart hooknet         # a running daemon imports new code only at its start
+    hooknet plugins                   # what it did: calls, times, the last error
+
+## Settings
+In `/etc/hooknet/hooknet.toml`:
+
+    [plugins.$name]
+    prefix = "lab-"         # put before each host name
+    # on_failure = "fail"   # hooknet's own: no container starts without this plugin
+    # budget = 2            # seconds that pre_lease may take
+"""
+
+FILES = {
+    "pyproject.toml": PYPROJECT,
+    "README.md": README,
+    "$module/__init__.py": CODE,
+    "$module/py.typed": "",
+    "tests/test_$module.py": TESTS,
+}
+
+
+def write_package(name: str, directory: Path) -> Path:
+    """Write the package `hooknet-NAME` below `directory` and return its folder. Raises BAD_CONFIG or IO."""
+    check_name(name, [])
+    words = {"name": name, "module": "hooknet_" + name.replace("-", "_")}
+    folder = directory / f"hooknet-{name}"
+    try:
+        folder.mkdir()
+        for path, text in FILES.items():
+            file = folder / Template(path).substitute(words)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(Template(text).substitute(words), encoding="utf-8")
+    except FileExistsError:
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{folder} is there already", hint="choose another name or --directory"
+        ) from None
+    except OSError as error:
+        raise HooknetError(Kind.IO, f"can't write {folder}: {error.strerror}") from None
+    return folder

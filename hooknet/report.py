@@ -107,7 +107,7 @@ class Report:
             Problem(
                 f"the journal {self._daemon.journal.path} can't be written",
                 failing,
-                "free or repair the disk: running leases are kept in memory, new ADDs are refused; it heals by itself",
+                "free or repair the disk: leases in use go on in memory, new ADDs are refused; it heals by itself",
             )
         ]
 

@@ -39,7 +39,7 @@ def open_sockets(run_dir: Path, handed: Mapping[str, socket.socket]) -> Iterator
             name: handed.get(name) or make(stack, run_dir / f"{name}.sock", MODES[name]) for name in MODES
         }
         for listening in found.values():
-            listening.setblocking(False)
+            listening.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         yield Sockets(found[CNI], found[CONTROL])
 
 
@@ -75,7 +75,7 @@ def clear_the_way(path: Path) -> None:
 
 def is_answered(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
+        probe.setblocking(False)  # noqa: FBT003 - as above
         try:
             probe.connect(str(path))
         except BlockingIOError:

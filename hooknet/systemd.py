@@ -1,7 +1,7 @@
 """What systemd hands a service and wants to hear from it: sockets by name, readiness, the watchdog.
 
 sd_listen_fds(3) and sd_notify(3) are two environment variables and one datagram, which is less than a dependency
-(docs/decisions/0003). A socket without a name is cni.sock: the reference's units, and `systemd-socket-activate`
+(docs/decisions/systemd-protocols.md). A socket without a name is cni.sock: the reference's units, and `systemd-socket-activate`
 without `--fdname`, hand over exactly that.
 """
 
@@ -31,7 +31,7 @@ def listen_sockets(environment: MutableMapping[str, str]) -> dict[str, socket.so
     for index in range(int(count)):
         name = names[index] if index < len(names) and names[index] in NAMES else CNI
         descriptor = FIRST_FD + index
-        os.set_inheritable(descriptor, False)
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - the standard library's own signature
         if name in found:
             os.close(descriptor)
         else:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum, unique
-from ipaddress import IPv4Address  # noqa: TC003 - the journal resolves the annotations of Offer and Binding
+from ipaddress import IPv4Address
 
-from hooknet.dhcp.messages import MessageType  # noqa: TC001 - as above
-from hooknet.errors import Kind  # noqa: TC001 - as above
-from hooknet.model import Lease, PostLeaseReason, ReleaseReason  # noqa: TC001 - as above
+from hooknet.dhcp.messages import MessageType
+from hooknet.errors import Kind
+from hooknet.model import Lease, PostLeaseReason, ReleaseReason
 
 
 @unique

@@ -27,6 +27,7 @@ from hooknet.lifecycle.identity import client_id_for, fallback_client_id
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Link, Machine, Netns
+from hooknet.lifecycle.probing import servers_answering
 from hooknet.lifecycle.requests import Attached, AttachRequest
 from hooknet.lifecycle.timing import Timing
 from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
@@ -236,7 +237,7 @@ class Attacher:
         journal.put(entry.record)
         entry.client = self._client(entry, parent)
         self._keeper.begin(entry, lambda client, now: client.start(now, Patience.ATTACH))
-        await self._lease(entry)
+        await self._lease(entry, parent)
         self._check_address(entry, request)
         return self._attached(entry, link)
 
@@ -275,8 +276,11 @@ class Attacher:
             hint="stop that container, or pin another MAC",
         )
 
-    async def _lease(self, entry: Entry) -> None:
+    async def _lease(self, entry: Entry, parent: Parent) -> None:
         """Wait until a lease is on the interface and nothing speaks against it."""
+        asking = self._services.spawn(
+            self._ask_for_servers(entry, parent), f"looking for servers on {parent.name}"
+        )
         try:
             async with asyncio.timeout(entry.settings.timeout):
                 while not self._is_leased(entry):
@@ -284,6 +288,14 @@ class Attacher:
                     await entry.ready.wait()
         except TimeoutError:
             raise self._no_lease(entry) from None
+        finally:
+            asking.cancel()
+
+    async def _ask_for_servers(self, entry: Entry, parent: Parent) -> None:
+        """When no OFFER has come by half of the deadline: is there a server at all?"""
+        await asyncio.sleep(entry.settings.timeout / 2)
+        if entry.record.offer is None and await servers_answering(self._services, parent):
+            self._leases.seen_servers[parent.name] = self._services.machine.now()
 
     def _is_leased(self, entry: Entry) -> bool:
         if entry.problem is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Netns
+from hooknet.lifecycle.probing import servers_offering
 from hooknet.lifecycle.requests import Attached, AttachRequest
 
 
@@ -55,8 +57,8 @@ class Checker:
             problems += await netns.missing(ifname, entry.plan)
         return problems
 
-    async def status(self, parent: str | None) -> None:
-        """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool."""
+    async def status(self, parent: str | None, settings: NetworkSettings) -> None:
+        """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool, and if asked to, server."""
         failing = self._services.journal.failing
         if failing is not None:
             raise _unavailable("the journal can't be written", failing)
@@ -72,6 +74,8 @@ class Checker:
             raise _unavailable(
                 f"no address is offered on {found.name}: the pool is probably exhausted", f"for {ago:.0f} s"
             )
+        if settings.probe_server and not await servers_offering(self._services, found):
+            raise _unavailable(f"no DHCP server answers on {found.name}", "a DISCOVER was sent as a probe")
 
 
 def _failed(message: str, details: str) -> HooknetError:

@@ -98,7 +98,7 @@ class Endings:
 
     async def _from_netns(self, netns: Netns, record: Record, message: Send) -> bool:
         try:
-            await netns.send_once(record.attachment.ifname, message, record.mac)
+            await netns.send_once(record.attachment.ifname, message)
         except (HooknetError, OSError) as error:
             log.info("%s: the RELEASE leaves from the parent: %s", record.key, error)
             return False

@@ -33,12 +33,11 @@ class LinuxLine:
     """One packet socket, and a UDP socket once a renewal wants it."""
 
     def __init__(
-        self, pool: KernelPool, where: netns.Netns, ifname: str, mac: str, socket: packet.ExchangeSocket
+        self, pool: KernelPool, where: netns.Netns | None, ifname: str, socket: packet.ExchangeSocket
     ) -> None:
         self._pool = pool
         self._where = where
         self._ifname = ifname
-        self._mac = mac
         self._packets = socket
         self._unicast: packet.UdpSocket | None = None
         self._deliver: Callable[[Sequence[Packet]], None] | None = None
@@ -67,6 +66,8 @@ class LinuxLine:
 
     async def _send_by_socket(self, effect: Send) -> bool:
         """False where the container's own DHCP client has the port, or the kernel has no route."""
+        if self._where is None:
+            return False
         try:
             if self._unicast is None:
                 self._unicast = await self._pool.run_in(
@@ -182,11 +183,11 @@ class LinuxNetns:
     async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]:
         return await self._pool.run_in(self._where, fixed.missing_fixed, ifname, plan)
 
-    async def open_line(self, ifname: str, mac: str) -> LinuxLine:
+    async def open_line(self, ifname: str) -> LinuxLine:
         socket = await self._pool.run_in(self._where, packet.open_exchange, ifname)
-        return LinuxLine(self._pool, self._where, ifname, mac, socket)
+        return LinuxLine(self._pool, self._where, ifname, socket)
 
-    async def send_once(self, ifname: str, effect: Send, mac: str) -> None:
+    async def send_once(self, ifname: str, effect: Send) -> None:
         sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
         try:
             sender.send(
@@ -247,6 +248,13 @@ class LinuxMachine:
             destination=effect.destination,
         )
         await self._pool.run(packet.send_frame_on_parent, parent, frame)
+
+    async def open_line_on_parent(self, parent: str) -> LinuxLine:
+        return LinuxLine(self._pool, None, parent, await self._pool.run(packet.open_exchange, parent))
+
+    async def address_of(self, ifname: str) -> IPv4Address | None:
+        state = await self._pool.run(links.link_state, ifname)
+        return state.addresses[0].ip if state is not None and state.addresses else None
 
     async def open_arp(self, parent: str) -> LinuxArpLine:
         return LinuxArpLine(self._pool, await self._pool.run(packet.open_arp, parent))

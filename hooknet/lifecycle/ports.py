@@ -91,9 +91,9 @@ class Netns(Protocol):
 
     async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]: ...
 
-    async def open_line(self, ifname: str, mac: str) -> Line: ...
+    async def open_line(self, ifname: str) -> Line: ...
 
-    async def send_once(self, ifname: str, effect: Send, mac: str) -> None:
+    async def send_once(self, ifname: str, effect: Send) -> None:
         """Send one frame without listening (RELEASE)."""
 
 
@@ -122,6 +122,12 @@ class Machine(Protocol):
 
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         """Send a frame from the host side with the container's source MAC."""
+
+    async def open_line_on_parent(self, parent: str) -> Line:
+        """For questions of the host itself."""
+
+    async def address_of(self, ifname: str) -> IPv4Address | None:
+        """The host's first IPv4 address on an interface of its own."""
 
     async def open_arp(self, parent: str) -> ArpLine: ...
 

@@ -7,6 +7,7 @@ planner decide, and then carries out each action under the attachment's lock, fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import replace
 
@@ -47,10 +48,8 @@ class Reconciler:
     async def run(self) -> None:
         """Until cancelled: reconcile every `reconcile_interval` seconds, or when poked."""
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._poke.wait(), self._services.config.daemon.reconcile_interval)
-            except TimeoutError:
-                pass
             self._poke.clear()
             try:
                 await self.reconcile()

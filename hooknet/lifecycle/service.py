@@ -188,9 +188,9 @@ class Lifecycle:
                 errors.append(error)
         return errors
 
-    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:  # noqa: ARG002 - probing by settings is the next step
+    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
-        await self._checker.status(parent)
+        await self._checker.status(parent, self.services.config.settings_for("", given))
 
     def views(self) -> list[AttachmentView]:
         """Every attachment, oldest first."""

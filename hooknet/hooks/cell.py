@@ -16,7 +16,7 @@ from hooknet.errors import HooknetError, Kind, Refused, Retry
 from hooknet.hooks.folding import NonsenseError
 from hooknet.hooks.jobs import Job, LoopGoneError, OverrunError, SaturatedError
 from hooknet.hooks.limits import Clock, Limits
-from hooknet.hooks.loading import Loaded, PluginState, explain
+from hooknet.hooks.loading import Loaded, PluginState, explain, words_of
 from hooknet.hooks.reports import PluginReport, Statistics
 from hooknet.hooks.standing import Standing
 from hooknet.hooks.threads import Lane, PluginThreads
@@ -149,7 +149,7 @@ class Cell:
         self.standing.succeeded(call.hook)
         if call.hook == "container_event":
             return  # a storm of events must not push everything else out of the history
-        outcome, error = ("retry" if isinstance(asked, Retry) else "ok"), (str(asked) if asked else None)
+        outcome, error = ("retry" if isinstance(asked, Retry) else "ok"), (words_of(asked) if asked else None)
         self._tell(outcome, plugin=self.name, hook=call.hook, ms=milliseconds, error=error, **call.who())
 
     def _failed(

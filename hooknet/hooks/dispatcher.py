@@ -211,7 +211,7 @@ class Plugins:
             if cell.quarantined:
                 raise in_quarantine(cell)
             if "container" in implementation.takes and "container" not in arguments:
-                arguments["container"] = await lookup()
+                arguments["container"] = await found(lookup)
             check = partial(changed_fields, arguments["request"])
             budget = cell.loaded.settings.budget or self._config.plugins.budget
             try:
@@ -302,6 +302,15 @@ class Plugins:
     def _tell(self, outcome: str, **fields: Any) -> None:
         if self._publish is not None:
             self._publish("plugin", outcome=outcome, **fields)
+
+
+async def found(lookup: Lookup) -> Container | None:
+    """The container, None where it can't be known: that is no reason to fail an ADD."""
+    try:
+        return await lookup()
+    except Exception as error:  # noqa: BLE001 - whatever podman's client makes of podman's state
+        log.warning("the container can't be looked up: %s", error)
+        return None
 
 
 def stream_of(attachment: Attachment, lease: Lease) -> str:

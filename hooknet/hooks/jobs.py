@@ -75,7 +75,7 @@ class Job:
     def fail(self, error: BaseException) -> None:
         """Answer with an error. A job that has not begun never will."""
         if not isinstance(error, Exception):
-            error = PluginExitError(f"raised {type(error).__name__}: {error}")
+            error = PluginExitError(f"raised {type(error).__name__}")
         with self._lock, suppress(InvalidStateError):
             self.answer.set_exception(error)
         if not self.started:

@@ -42,6 +42,7 @@ from hooknet.hooks.settings import (
 from hooknet.hookspecs import ENTRY_POINT_GROUP, PROJECT, PluginContext
 
 FIRST_PARTY = "hooknet"
+WORDS_MOST = 500  # characters of an exception that are kept and shown
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 HOOKS = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, f"{PROJECT}_spec"))
 
@@ -210,7 +211,15 @@ def explain(error: BaseException) -> str:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame is not None else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return f"{type(error).__name__}: {words_of(error)}{place}"
+
+
+def words_of(error: BaseException) -> str:
+    """`str(error)`, bounded, also where a plugin's exception can't be printed."""
+    try:
+        return str(error)[:WORDS_MOST]
+    except Exception:  # noqa: BLE001 - a plugin's own __str__
+        return "(its text can't be had)"
 
 
 def import_hint(error: BaseException) -> str:

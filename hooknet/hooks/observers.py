@@ -28,6 +28,7 @@ from hooknet.errors import Retry
 from hooknet.hooks.cell import Cell, Implementation, PluginError
 from hooknet.hooks.jobs import Job, arrival
 from hooknet.hooks.limits import Clock, Limits
+from hooknet.hooks.loading import words_of
 from hooknet.hooks.payload import Payload, decode
 from hooknet.hooks.threads import Lane
 from hooknet.model import ContainerEvent, PostLeaseReason
@@ -168,7 +169,7 @@ class DeliveryQueue:
                 arguments = owed.payload.arguments(hook)
                 await cell.call(implementation, arguments, lane=Lane.OBSERVE, budget=budget)
         except Retry as retry:
-            await self._again(owed, seconds_asked(retry.after, self._limits.retry_most), str(retry))
+            await self._again(owed, seconds_asked(retry.after, self._limits.retry_most), words_of(retry))
         except PluginError as failure:
             owed.failures += 1
             if owed.failures < self._limits.attempts:

@@ -24,7 +24,7 @@ PERMANENT = range(400, 500)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """`[plugins.webhook]`. url: where to post. networks: only their leases, all when empty. timeout: seconds."""
+    """`[plugins.webhook]`. url: where to post. networks: only theirs, all when empty. timeout: seconds."""
 
     url: str = ""
     networks: tuple[str, ...] = ()

@@ -277,17 +277,29 @@ async def test_nothing_is_looked_up_for_a_plugin_that_is_quarantined(lab, kit):
     assert (await kit.fold(plugins)).request == kit.request()
 
 
-async def test_a_refused_lookup_leaves_the_caller_to_know_why(lab, kit):
+async def test_a_container_that_can_not_be_looked_up_is_none_and_fails_no_add(lab, kit):
+    seen = []
+
     class Wants:
         @hooknet.hookimpl
         def pre_lease(self, container):
-            return None
+            seen.append(container)
 
     async def lookup():
         raise HooknetError(Kind.IO, "podman is away")
 
-    with pytest.raises(HooknetError, match="podman is away"):
-        await lab.plugins(a=Wants()).pre_lease(kit.attachment(), kit.request(), lookup)
+    await lab.plugins(a=Wants()).pre_lease(kit.attachment(), kit.request(), lookup)
+    assert seen == [None]
+
+
+async def test_an_exception_that_can_not_be_printed_is_an_ordinary_failure(lab, kit):
+    class Mute(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    plugins = lab.plugins(bad=Raises(Mute()), good=Lease5())
+    assert (await kit.fold(plugins)).request.lease_time == 5
+    assert "Mute: (its text can't be had)" in plugins.report()[0].last_error
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "thread", "blocked loop", "deaf coroutine"])

@@ -231,7 +231,10 @@ def _parent(essentials: Essentials, conf: Section, previous: Result | None) -> s
             flaw = ifname_flaw(name)
             if flaw:
                 raise HooknetError(
-                    Kind.BAD_CONFIG, f"{key} {name[:40]!r} is no interface's name", details=flaw
+                    Kind.BAD_CONFIG,
+                    f"{key} {name[:40]!r} is no interface's name",
+                    details=flaw,
+                    hint="see `ip link`",
                 )
             return name
     if essentials.role is Role.MAIN:

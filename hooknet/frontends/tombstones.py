@@ -50,7 +50,7 @@ class Tombstones:
         self._lock = asyncio.Lock()
 
     async def collect(self) -> int:
-        """Do what was left, oldest first, after what another call is doing. Returns how many. Never raises."""
+        """Do what was left, oldest first. Returns how many were done. Never raises."""
         async with self._lock:
             try:
                 folder = self._open()

@@ -29,7 +29,7 @@ NAMES = (PLUGIN, *DROP_INS)
 MODE = 0o755
 INTERPRETER = Path("/usr/bin/python3")
 SOCKETS = (Path("/run/hooknet/cni.sock"), Path("/run/cni/dhcp.sock"))
-SIGNATURE = "\n''':' # hooknet shim:"
+SIGNATURE = b"\n''':' # hooknet shim:"
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9._+@%=,/-]*")
 LONGEST_SOCKET = 107
 HEAD = 200
@@ -94,7 +94,7 @@ def text(choices: Choices) -> str:
         (r"^SOCKETS = .*$", f"SOCKETS = ({sockets},)"),
         (r'^DAEMON = ".*$', f'DAEMON = "{choices.daemon}"'),
     ):
-        written, count = re.subn(line, lambda _, value=value: value, written, flags=re.MULTILINE)
+        written, count = re.subn(line, value, written, flags=re.MULTILINE)  # no path here has a backslash
         assert count == 1, line
     return written
 
@@ -105,7 +105,7 @@ def plan(directory: Path, choices: Choices, *, insist: bool = False) -> tuple[Ch
     insist: a drop-in's name that is taken by a foreign file is an error (the drop-ins are wanted), not left alone.
     Raises BAD_CONFIG when the name `hooknet` itself is taken, or the directory can't be one.
     """
-    wanted = text(choices)
+    wanted = text(choices).encode()
     if directory.exists() and not directory.is_dir():
         raise HooknetError(Kind.BAD_CONFIG, f"{directory} is not a directory", hint="give another --cni-dir")
     changes = tuple(Change(directory / name, _state(directory / name, wanted)) for name in NAMES)
@@ -137,21 +137,21 @@ def remove(directory: Path) -> Iterator[Path]:
     """Delete our shims in `directory`, and only those; yields what was deleted."""
     for name in NAMES:
         path = directory / name
-        if _state(path, "") is State.OUTDATED:
+        if _state(path, b"") is State.OUTDATED:
             path.unlink()
             yield path
 
 
-def _state(path: Path, wanted: str) -> State:
+def _state(path: Path, wanted: bytes) -> State:
     """A link is foreign: what it points to is not ours to replace."""
     if path.is_symlink():
         return State.FOREIGN
     try:
         with path.open("rb") as file:
-            found = file.read(HEAD).decode("utf-8", "replace")
+            found = file.read(HEAD)
             if SIGNATURE not in found:
                 return State.FOREIGN
-            found = (found.encode() + file.read()).decode("utf-8", "replace")
+            found += file.read()
             mode = os.fstat(file.fileno()).st_mode & 0o777
     except FileNotFoundError:
         return State.MISSING

@@ -16,7 +16,7 @@ from lab.wait import eventually
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lab.netns import Netns
 
@@ -38,6 +38,7 @@ class Daemon(Program):
         podman_url: str | None = None,
         run_dir: Path = RUN_DIR,
         env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.netns = netns
@@ -48,6 +49,7 @@ class Daemon(Program):
         command: list[str | Path] = [*netns.enter, HOOKNET, "daemon", f"--config={self.config}"]
         command += [f"--run-dir={run_dir}", f"--state-dir={self.state_dir}"]
         command += [f"--podman-url={podman_url}"] if podman_url else []
+        command += arguments
         super().__init__(command, folder / "daemon.log", env=env)
 
     @property
@@ -82,7 +84,7 @@ class Daemon(Program):
 
     def leases(self) -> list[dict[str, Any]]:
         """`hooknet leases --format json`."""
-        rows: list[dict[str, Any]] = json.loads(self.hooknet("leases", "--format", "json").stdout)
+        rows: list[dict[str, Any]] = json.loads(self.hooknet("leases", "--format", "json").stdout)["leases"]
         return rows
 
     def status(self) -> dict[str, Any]:

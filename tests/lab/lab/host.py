@@ -42,9 +42,9 @@ class Host:
     def __repr__(self) -> str:
         return f"Host({self.name}, {self.lans})"
 
-    def plug(self, lan: Lan) -> str:
+    def plug(self, lan: Lan, ifname: str | None = None) -> str:
         """A cable into a LAN, with the address .2 for the first host on it; returns the interface's name."""
-        ifname = f"host{len(self.lans)}"
+        ifname = ifname or f"host{len(self.lans)}"
         self.lans.append(lan)
         lan.plug(self.netns, ifname)
         address: IPv4Address = lan.address(1 + lan.ports)
@@ -70,6 +70,16 @@ class Host:
             json.dumps({"cniVersion": version, "name": name, **keys, "plugins": plugins}, indent=2)
         )
         return path
+
+    def shims_only(self, *names: str) -> None:
+        """Of hooknet's shims, leave only these before Debian's plugins: the others are Debian's own."""
+        assert self.plugin_dirs[0] != DEBIAN_PLUGINS, "this lab has no shims"
+        some = self.folder / "shims"
+        some.mkdir()
+        for name in names:
+            (some / name).symlink_to(self.plugin_dirs[0] / name)
+        self.plugin_dirs = (some, DEBIAN_PLUGINS)
+        self.podman.use_plugins(*self.plugin_dirs)
 
     def daemon(self, config: str = "", **how: Any) -> Daemon:
         """A hooknet daemon on this host, not started yet; `how` as in `Daemon`."""

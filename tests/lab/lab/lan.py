@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lab.netns import Netns
 from lab.process import Program
 from lab.servers import SERVERS, DhcpServer, Offering
+from lab.wait import eventually
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -34,9 +35,17 @@ class Lan:
         cleanup.callback(self.netns.delete)
         self.servers: list[DhcpServer] = []
         self.ports = 0
-        self.netns.ip("link", "add", SWITCH, "type", "bridge")
+        # A bridge without a MAC of its own changes it with every port, and servers on raw sockets don't notice.
+        self.netns.ip(
+            "link", "add", SWITCH, "address", f"02:00:00:00:00:{number % 256:02x}", "type", "bridge"
+        )
         self.netns.ip("address", "add", f"{self.address(1)}/24", "dev", SWITCH)
         self.netns.ip("link", "set", SWITCH, "up")
+        # A bridge without a port has no carrier, and Kea does not listen without one.
+        self.netns.ip("link", "add", "idle0", "type", "veth", "peer", "name", "idle1")
+        self.netns.ip("link", "set", "idle1", "up")
+        self.netns.ip("link", "set", "idle0", "master", SWITCH, "up")
+        eventually(lambda: "LOWER_UP" in self.netns.link(SWITCH)["flags"], what=f"{SWITCH} has a carrier")
 
     def __repr__(self) -> str:
         return f"Lan({self.name}, {self.network})"

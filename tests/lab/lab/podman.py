@@ -125,6 +125,10 @@ class Podman:
         return f"unix://{self.socket}"
 
     @property
+    def environment(self) -> dict[str, str]:
+        return environment(self.folder)
+
+    @property
     def command(self) -> list[str]:
         return [*self.netns.enter, *podman_command(self.folder)]
 

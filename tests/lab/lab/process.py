@@ -72,11 +72,17 @@ class Program:
     """A program in the background: its own session, its output in a log, ended for sure."""
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        inherit: Sequence[int] = (),
     ) -> None:
         self.command = [str(word) for word in command]
         self.log = Log(log)
         self.env = {**os.environ, **(env or {})}
+        self.inherit = inherit
         self.running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -89,6 +95,7 @@ class Program:
                 stderr=output,
                 env=self.env,
                 start_new_session=True,
+                pass_fds=self.inherit,
             )
 
     @property

@@ -73,6 +73,7 @@ class DhcpServer(ABC):
     program: ClassVar[str]
     ready: ClassVar[str]
     releases: ClassVar[str]
+    acks: ClassVar[str]
 
     def __init__(self, netns: Netns, ifname: str, folder: Path, offering: Offering) -> None:
         self.netns = netns
@@ -130,6 +131,10 @@ class DhcpServer(ABC):
         self.offering = replace(self.offering, **changes)
         self.start()
 
+    def acknowledged(self, address: IPv4Address) -> int:
+        """How many ACKs for the address this server has sent since it was started."""
+        return len(re.findall(self.acks.format(address=re.escape(str(address))), self.log.new()))
+
     def wait_for_release(self, address: IPv4Address, *, within: float = 5.0) -> None:
         """Wait until the server has heard a RELEASE of the address *and* has given the lease up."""
         self.log.wait_for(self.releases.format(address=re.escape(str(address))), within=within)
@@ -143,6 +148,7 @@ class Dnsmasq(DhcpServer):
     program = "dnsmasq"
     ready = r"DHCP, IP range"
     releases = r"DHCPRELEASE\(\w+\) {address} "
+    acks = r"DHCPACK\(\w+\) {address} "
 
     def arguments(self) -> list[str]:
         return ["--no-daemon", f"--conf-file={self.folder}/conf", "--user=root"]
@@ -186,6 +192,7 @@ class Kea(DhcpServer):
     kind = "kea"
     program = "kea-dhcp4"
     ready = r"DHCP4_STARTED"
+    acks = r"DHCP4_LEASE_ALLOC .*lease {address} has been allocated"
     releases = r"DHCP4_RELEASE .*address {address} was released properly"
 
     def arguments(self) -> list[str]:
@@ -257,6 +264,7 @@ class IscDhcpd(DhcpServer):
     kind = "isc"
     program = "dhcpd"
     ready = r"Server starting service"
+    acks = r"DHCPACK on {address} "
     releases = r"DHCPRELEASE of {address} .*\(found\)"
 
     def arguments(self) -> list[str]:

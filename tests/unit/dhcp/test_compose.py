@@ -202,8 +202,29 @@ def test_line_10_a_request_can_be_made_anonymous_by_its_fields_alone() -> None:
     assert tuple(message.options[55]) == (6, 3, 1)
 
 
-def test_a_request_that_can_be_sent_is_not_refused() -> None:
-    compose.check(REQUEST)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"client_id": b"id"},
+        {"client_id": b"x" * 255},
+        {"lease_time": 1},
+        {"lease_time": 0xFFFFFFFF},
+        {"vendor_class": "v"},
+        {"vendor_class": "v" * 255},
+        {"user_class": ("u", "u" * 255)},
+        {"parameters": (1, 254)},
+        {"hostname": "a" * 63, "options": {}},
+        {
+            "hostname": None,
+            "vendor_class": None,
+            "user_class": (),
+            "options": {224: b"x" * (1024 - 2 - 2 - 11)},
+        },
+    ],
+)
+def test_a_request_at_the_limits_is_not_refused(change: dict[str, object]) -> None:
+    compose.check(replace(REQUEST, **change))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +250,10 @@ def test_a_request_that_can_be_sent_is_not_refused() -> None:
         ({"user_class": ("x" * 256,)}, "user class"),
         ({"parameters": (0,)}, "parameter 0"),
         ({"parameters": (1, 255)}, "parameter 255"),
-        ({"options": {224: b"x" * 1025}}, "more than 1024 bytes"),
+        (
+            {"hostname": None, "vendor_class": None, "user_class": (), "options": {224: b"x" * 1010}},
+            "more than 1024 bytes",
+        ),
         ({"options": {256: b""}}, "option 256"),
     ],
 )

@@ -53,7 +53,7 @@ def test_fault_38_a_list_keeps_the_hosts_each_once() -> None:
 
 def test_fault_17_a_list_is_bounded() -> None:
     raw = b"".join(IPv4Address(0x0A000001 + n).packed for n in range(1000))
-    assert len(values.host_addresses(raw)) == values.MAX_ADDRESSES
+    assert len(values.host_addresses(raw)) == 64
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,8 @@ def test_line_29_a_mask_with_holes_is_none(mask: str) -> None:
         ("191.9.9.9", 16),
         ("192.0.2.1", 24),
         ("223.1.1.1", 24),
+        ("224.0.0.1", 32),
+        ("240.0.0.1", 32),
     ],
 )
 def test_line_29_the_class_gives_the_prefix_length(address: str, prefix: int) -> None:
@@ -125,7 +127,8 @@ def test_line_29_the_class_gives_the_prefix_length(address: str, prefix: int) ->
         (b"tab\there", None),
         ("\u202eright to left".encode(), None),
         (b"\xff\xfe", None),
-        (b"x" * 2000, None),
+        (b"x" * 1024, "x" * 1024),
+        (b"x" * 1025, None),
     ],
 )
 def test_line_28_text_has_no_control_characters(raw: bytes, expected: str | None) -> None:
@@ -146,6 +149,13 @@ def test_line_26_classless_routes_are_width_destination_and_router() -> None:
         route("192.0.2.0/24", "10.0.0.2"),
         route("198.51.100.1/32", "10.0.0.3"),
     )
+
+
+@pytest.mark.parametrize("width", range(33))
+def test_line_26_a_destination_has_as_many_bytes_as_its_width_needs(width: int) -> None:
+    network = IPv4Network((0xC0A80101, width), strict=False)
+    raw = bytes((width,)) + network.network_address.packed[: -(-width // 8)] + packed("10.0.0.1")
+    assert values.classless_routes(raw) == (Route(network, IPv4Address("10.0.0.1")),)
 
 
 def test_line_27_router_zero_is_on_link() -> None:
@@ -193,7 +203,7 @@ def test_fault_17_routes_are_bounded() -> None:
     many = b"".join(b"\x20" + IPv4Address(0x0A000000 + n).packed + packed("10.0.0.1") for n in range(5000))
     found = values.classless_routes(many)
     assert found is not None
-    assert len(found) == values.MAX_ROUTES
+    assert len(found) == 256
 
 
 def test_line_26_static_routes_are_pairs_and_zero_is_no_destination() -> None:
@@ -217,6 +227,8 @@ def test_line_29_option_125_is_read_within_its_bounds() -> None:
     raw = b"\0\0\x11\x8b\3abc" + b"\0\0\0\x09\1x" + b"\0\0\x11\x8b\1d" + b"\0\0\0\1\xffcut"
     assert values.vendor_identifying(raw) == {4491: b"abcd", 9: b"x"}
     assert values.vendor_identifying(b"\0\0\0") == {}
+    assert values.vendor_identifying(b"\0\0\0\1\2xy" + b"\0\0\0\2\0") == {1: b"xy", 2: b""}
+    assert values.vendor_identifying(b"\0\0\0\1\2xy") == {1: b"xy"}
 
 
 DECODERS = [

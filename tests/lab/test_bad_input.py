@@ -1,0 +1,256 @@
+"""What goes wrong on the main path is said clearly, with CNI's code, and leaves nothing behind.
+
+Every refusal here is checked for the same three things: the code, words that a person can act on, and a namespace,
+a host and a journal that look as if nothing had been asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab import Daemon, Host, Lab, Lan, eventually
+from lab.cni import netconf
+from lab.daemon import HOOKNET, START_WITHIN
+from lab.process import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab.cni import Reply, Sandbox
+
+CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "NET_BIND_SERVICE")
+
+
+def refused(reply: Reply, code: int, *words: str) -> dict[str, Any]:
+    """The error says what, why and what to do: all of `words` are in it."""
+    error = reply.error
+    assert error["code"] == code, str(reply)
+    said = f"{error['msg']} {error.get('details', '')}"
+    assert [word for word in words if word not in said] == [], said
+    return error
+
+
+def nothing_left(host: Host, sandbox: Sandbox, links: set[str], daemon: Daemon | None = None) -> None:
+    assert sandbox.links() == set()
+    assert host.netns.links() == links
+    assert daemon is None or daemon.leases() == []
+
+
+# No daemon
+
+
+def test_an_add_without_a_daemon_says_how_to_start_it(lan: Lan, host: Host) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(), sandbox), 11, "daemon", "hooknet", "/run/hooknet/cni.sock")
+    nothing_left(host, sandbox, links)
+
+
+def test_podman_shows_that_error_and_the_container_does_not_run(lan: Lan, host: Host) -> None:
+    host.conflist("lan", {"type": "hooknet", "master": "host0"})
+    done = host.podman("run", "--rm", "--network=lan", "localhost/box", "true", check=False)
+    assert done.returncode != 0
+    assert "daemon" in done.stderr
+    assert lan.server.leases() == []
+
+
+def test_a_del_without_a_daemon_succeeds_and_is_made_good_later(lan: Lan, host: Host, daemon: Daemon) -> None:
+    sandbox = host.cni.sandbox()
+    reply = host.cni.add(netconf(), sandbox)
+    daemon.stop()
+    host.cni.delete(netconf(), sandbox)
+    assert reply.interface.ip in lan.server.addresses()
+    daemon.start()
+    lan.server.wait_for_release(reply.interface.ip)
+    eventually(lambda: daemon.leases() == [], what="the tombstone is collected")
+    assert sandbox.links() == set()
+
+
+# The parent
+
+
+def test_a_parent_that_does_not_exist_is_named(host: Host, daemon: Daemon) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(master="enp9s9"), sandbox), 101, "enp9s9")
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_parent_that_is_down_is_named_with_the_remedy(host: Host) -> None:
+    daemon = impatient(host)
+    host.netns.ip("link", "set", "host0", "down")
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(), sandbox), 101, "host0", "down", "ip link set host0 up")
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_parent_without_a_carrier_is_waited_for_and_then_named(lan: Lan, host: Host) -> None:
+    daemon = impatient(host)
+    lan.unplug()
+    eventually(lambda: "LOWER_UP" not in host.netns.link("host0")["flags"])
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    reply = host.cni.call("ADD", netconf(), sandbox)
+    refused(reply, 101, "host0", "carrier")
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_an_interface_that_is_there_already_is_left_alone(lan: Lan, host: Host, daemon: Daemon) -> None:
+    sandbox = host.cni.sandbox()
+    first = host.cni.add(netconf(), sandbox)
+    other = {**netconf(), "name": "other"}
+    refused(host.cni.call("ADD", other, sandbox), 102, "eth0")
+    assert sandbox.interfaces() == [first.interface]
+    assert len(daemon.leases()) == 1
+
+
+# The server
+
+
+def impatient(host: Host) -> Daemon:
+    """A daemon that gives up after a second, where the default is ten."""
+    daemon = host.daemon(config="[network.lan]\ntimeout = 1\n")
+    daemon.start()
+    return daemon
+
+
+def test_without_a_server_an_add_gives_up_at_the_configured_deadline(lab: Lab) -> None:
+    host = lab.host(lab.lan())
+    daemon = impatient(host)
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    reply = host.cni.call("ADD", netconf(), sandbox)
+    refused(reply, 11, "DHCP", "host0", "within 1 s")
+    assert 1000 <= reply.ms < 3000
+    nothing_left(host, sandbox, links, daemon)
+
+
+@pytest.mark.long
+def test_the_default_deadline_is_ten_seconds(lab: Lab) -> None:
+    host = lab.host(lab.lan())
+    daemon = host.daemon()
+    daemon.start()
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    reply = host.cni.call("ADD", netconf(), sandbox)
+    refused(reply, 11, "DHCP", "host0")
+    assert 10_000 <= reply.ms < 12_000
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_the_deadline_may_stand_in_the_conflist(lab: Lab) -> None:
+    host = lab.host(lab.lan())
+    daemon = host.daemon()
+    daemon.start()
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    reply = host.cni.call("ADD", netconf(timeout=1), sandbox)
+    refused(reply, 11, "DHCP", "host0")
+    assert 1000 <= reply.ms < 3000
+    nothing_left(host, sandbox, links, daemon)
+
+
+# The caller
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', '{"cniVersion": "1.0.0", "name": '])
+def test_undecodable_json_is_code_6(host: Host, daemon: Daemon, text: str) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", text, sandbox), 6)
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_netns_that_does_not_exist_is_named(host: Host, daemon: Daemon) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    reply = host.cni.call("ADD", netconf(), sandbox, env={"CNI_NETNS": "/run/netns/nowhere"})
+    refused(reply, 8, "/run/netns/nowhere")
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_netns_that_is_a_file_is_refused(host: Host, daemon: Daemon, tmp_path: Path) -> None:
+    file = tmp_path / "netns"
+    file.touch()
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(), sandbox, env={"CNI_NETNS": str(file)}), 8, str(file))
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_the_daemons_own_netns_is_refused(host: Host, daemon: Daemon) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(), sandbox, env={"CNI_NETNS": str(host.netns.path)}), 8)
+    nothing_left(host, sandbox, links, daemon)
+
+
+@pytest.mark.parametrize("variable", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"])
+def test_a_missing_variable_is_named(host: Host, daemon: Daemon, variable: str) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(), sandbox, env={variable: None}), 4, variable)
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_version_that_nobody_knows_is_code_1(host: Host, daemon: Daemon) -> None:
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", netconf(version="9.9.9"), sandbox), 1, "9.9.9")
+    nothing_left(host, sandbox, links, daemon)
+
+
+def test_a_del_for_a_netns_that_is_gone_gives_the_lease_back_all_the_same(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    sandbox = host.cni.sandbox()
+    reply = host.cni.add(netconf(), sandbox)
+    sandbox.delete()
+    host.cni.delete(netconf(), sandbox)
+    lan.server.wait_for_release(reply.interface.ip)
+    assert daemon.leases() == []
+
+
+def test_a_del_of_what_was_never_added_succeeds_twice(host: Host, daemon: Daemon) -> None:
+    sandbox = host.cni.sandbox()
+    host.cni.delete(netconf(), sandbox)
+    host.cni.delete(netconf(), sandbox)
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[daemon]\nlog_levle = 'info'\n", ("log_levle", "log_level")),
+        ("[deamon]\n", ("deamon", "daemon")),
+        ("[network.lan]\nadc = 'strict'\n", ("[network.lan]", "adc", "acd")),
+        ("[network.lan]\ntimeout = 'soon'\n", ("timeout", "soon")),
+        ("[daemon\n", ("TOML",)),
+    ],
+)
+def test_a_mistake_in_hooknet_toml_stops_the_daemon_and_is_named(
+    host: Host, text: str, words: tuple[str, ...]
+) -> None:
+    daemon = host.daemon(config=text)
+    daemon_says_and_ends(daemon, "hooknet.toml", *words)
+
+
+def daemon_says_and_ends(daemon: Daemon, *words: str) -> None:
+    with pytest.raises(RuntimeError, match="ended"):
+        daemon.start()
+    assert daemon.wait() != 0
+    said = daemon.log.text()
+    assert [word for word in words if word not in said] == [], said
+    assert "Traceback" not in said
+
+
+# Not root
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_the_daemon_says_which_capability_it_lacks(host: Host, capability: str) -> None:
+    without = f"-{capability.lower()}"
+    command = ["setpriv", f"--bounding-set={without}", f"--inh-caps={without}", "--", HOOKNET, "daemon"]
+    done = run([*host.netns.enter, *command], check=False, timeout=START_WITHIN)
+    assert done.returncode != 0
+    assert f"CAP_{capability}" in done.stderr
+    assert [other for other in CAPABILITIES if other != capability and f"CAP_{other}" in done.stderr] == []
+    assert "Traceback" not in done.stderr
+
+
+def test_without_any_capability_the_daemon_names_them_all(host: Host) -> None:
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--", HOOKNET, "daemon"]
+    done = run([*host.netns.enter, *command], check=False, timeout=START_WITHIN)
+    assert done.returncode != 0
+    assert [name for name in CAPABILITIES if f"CAP_{name}" not in done.stderr] == []

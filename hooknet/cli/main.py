@@ -29,6 +29,7 @@ COMMANDS = (
     "reload",
     "reconcile",
     "config",
+    "install",
     "daemon",
     "completion",
 )

@@ -64,7 +64,10 @@ class Leases:
     async def _granted(self, entry: Entry, netns: Netns) -> None:
         journal = self.services.journal
         journal.put(replace(entry.record, phase=Phase.BOUND))
-        await self.configure(entry, netns)
+        if entry.record.mode is None:
+            entry.plan = wanted_plan(entry)  # the main plugin sets what we answer
+        else:
+            await self.configure(entry, netns)
         entry.timing.mark("address")
         entry.record = replace(entry.record, phase=Phase.CONFIGURED)
         await journal.put(entry.record)
@@ -157,11 +160,12 @@ class Leases:
 
 
 def wanted_plan(entry: Entry) -> Plan | None:
-    """What the entry's lease means for its interface; None without a lease."""
+    """What the entry's lease means for its interface; None without a lease. The MTU is the main plugin's."""
     binding = entry.record.binding
     if binding is None:
         return None
-    return plan_for(binding.lease, entry.settings, entry.parent_mtu, binding.expires_at)
+    plan = plan_for(binding.lease, entry.settings, entry.parent_mtu, binding.expires_at)
+    return plan if entry.record.mode is not None else replace(plan, mtu=None)
 
 
 def _about(entry: Entry, lease: Lease) -> dict[str, object]:

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 from lab.cni import Cni
 from lab.daemon import Daemon
 from lab.netns import Netns
-from lab.podman import Podman
+from lab.podman import DEBIAN_PLUGINS, Podman
 from lab.process import Program
+from lab.wait import eventually
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from ipaddress import IPv4Address
 
     from lab.lan import Lan
-
-DEBIAN_PLUGINS = Path("/usr/lib/cni")
 
 
 class Host:
@@ -102,4 +101,5 @@ class Host:
         socket.unlink(missing_ok=True)
         program = self.program(DEBIAN_PLUGINS / "dhcp", "daemon", log="reference.log")
         self.cleanup.callback(socket.unlink, missing_ok=True)
+        eventually(socket.is_socket, what="the reference's daemon listens")
         return program

@@ -44,7 +44,7 @@ APPLETS = (
     "kill",
 )
 IDLE = ("sleep", "3600")
-DEBIAN_PLUGINS = "/usr/lib/cni"
+DEBIAN_PLUGINS = Path("/usr/lib/cni")
 CGROUP = "/" + os.environ.get("HOOKNET_WORLD", "hooknet-lab")
 MAKES_CGROUP = {("run",), ("create",), ("pod", "create")}
 
@@ -55,12 +55,13 @@ log_driver = "k8s-file"
 [network]
 network_backend = "cni"
 cni_plugin_dirs = {plugin_dirs}
-network_config_dir = "{net_d}"
+network_config_dir = "{folder}/net.d"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 runtime = "runc"
+tmp_dir = "{folder}/tmp"
 """
 
 STORAGE_CONF = """\
@@ -117,7 +118,7 @@ class Podman:
         self.plugin_dirs: tuple[Path, ...] = ()
         self.socket = folder / "podman.sock"
         write_storage_conf(folder, images)
-        self.use_plugins(Path(DEBIAN_PLUGINS))
+        self.use_plugins(DEBIAN_PLUGINS)
 
     @property
     def url(self) -> str:
@@ -126,19 +127,17 @@ class Podman:
 
     @property
     def environment(self) -> dict[str, str]:
+        """What makes any `podman` of this world this one."""
         return environment(self.folder)
 
     @property
     def command(self) -> list[str]:
-        return [*self.netns.enter, *podman_command(self.folder)]
+        return [*self.netns.enter, "podman"]
 
     def use_plugins(self, *folders: Path) -> None:
         """Where podman finds CNI plugins; the first folder that has one wins."""
         self.plugin_dirs = folders
-        text = CONTAINERS_CONF.format(
-            plugin_dirs=json.dumps([str(folder) for folder in folders]), net_d=self.net_d
-        )
-        (self.folder / "containers.conf").write_text(text, encoding="utf-8")
+        write_containers_conf(self.folder, *folders)
 
     def __call__(
         self, *words: str, check: bool = True, timeout: float = 60.0
@@ -178,6 +177,18 @@ class Podman:
         return program
 
 
+def has_cni(folder: Path) -> str | None:
+    """None when this machine's podman can use CNI plugins; else why not (podman 5 is mostly built without)."""
+    folder.mkdir(parents=True)
+    write_storage_conf(folder)
+    write_containers_conf(folder, DEBIAN_PLUGINS)
+    try:
+        done = run(["podman", "info", "-f", "{{.Host.NetworkBackend}}"], env=environment(folder), check=False)
+    except FileNotFoundError:
+        return "there is no podman"
+    return None if done.stdout.strip() == "cni" else (done.stderr.strip() or "podman has no CNI back end")
+
+
 def make_image_store(folder: Path) -> Path:
     """A store that holds the one image; other stores read from it."""
     tree = folder / "tree"
@@ -190,15 +201,9 @@ def make_image_store(folder: Path) -> Path:
     archive = folder / "box.tar"
     run(["tar", "-C", tree, "-cf", archive, "."])
     write_storage_conf(folder)
-    (folder / "containers.conf").write_text(
-        CONTAINERS_CONF.format(plugin_dirs=json.dumps([DEBIAN_PLUGINS]), net_d=folder), encoding="utf-8"
-    )
-    run([*podman_command(folder), "import", archive, IMAGE], env=environment(folder))
+    write_containers_conf(folder, DEBIAN_PLUGINS)
+    run(["podman", "import", archive, IMAGE], env=environment(folder))
     return folder / "root"
-
-
-def podman_command(folder: Path) -> list[str]:
-    return ["podman", f"--tmpdir={folder}/tmp"]
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -206,6 +211,12 @@ def environment(folder: Path) -> dict[str, str]:
         "CONTAINERS_CONF": f"{folder}/containers.conf",
         "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf",
     }
+
+
+def write_containers_conf(folder: Path, *plugin_dirs: Path) -> None:
+    quoted = json.dumps([str(plugins) for plugins in plugin_dirs])
+    text = CONTAINERS_CONF.format(plugin_dirs=quoted, folder=folder)
+    (folder / "containers.conf").write_text(text, encoding="utf-8")
 
 
 def write_storage_conf(folder: Path, *images: Path) -> None:

@@ -1,0 +1,133 @@
+"""Two ways to be a container: a real one of podman's, or a bare namespace where podman can't use CNI plugins."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lab import Cni, Host, Sandbox
+from lab.podman import IMAGE, Container
+from narrator import Narrator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ipaddress import IPv4Address
+
+ROUNDS = 5
+NAME = "web"
+
+
+class Story(Protocol):
+    """What the demo needs of a container. Each step shows the command that it is."""
+
+    def start(self) -> None: ...
+    def show(self) -> None: ...
+    def address(self) -> IPv4Address: ...
+    def stop(self) -> None: ...
+    def compare(self) -> None: ...
+
+
+class PodmanStory:
+    """Real podman, on the seed's conflist."""
+
+    def __init__(self, narrator: Narrator, host: Host, network: str) -> None:
+        self.narrator = narrator
+        self.podman = host.podman
+        self.network = network
+        self.container: Container | None = None
+
+    def start(self) -> None:
+        self.narrator.typed(f"podman run -d --name {NAME} --network {self.network} {IMAGE} sleep 3600")
+        self.container = self.podman.start(NAME, network=self.network)
+        self.narrator.say("podman", self.container.id[:12])
+
+    def show(self) -> None:
+        assert self.container
+        self.narrator.typed(f"podman exec {NAME} ip addr show eth0")
+        self.narrator.say("container", self.container.exec("ip", "addr", "show", "eth0"))
+
+    def address(self) -> IPv4Address:
+        assert self.container
+        return self.container.address()
+
+    def stop(self) -> None:
+        assert self.container
+        self.narrator.typed(f"podman rm -f {NAME}")
+        self.container.rm()
+
+    def compare(self) -> None:
+        """The seed's command, timed beside the same container without a network."""
+        self.narrator.typed(f"podman run --rm --network {self.network} {IMAGE} ip addr show eth0")
+        self.narrator.say("container", self.podman.run(network=self.network, command=IP_ADDR))
+        runs = [(self.timed("none"), self.timed(self.network)) for _ in range(ROUNDS)]
+        none, ours = (statistics.median(column) for column in zip(*runs, strict=True))
+        self.narrator.say("clock", f"podman run --rm --network none       {none:4.0f} ms")
+        self.narrator.say("clock", f"podman run --rm --network {self.network:<11}{ours:4.0f} ms")
+        self.narrator.say(
+            "clock", f"so the network, lease and release     {ours - none:4.0f} ms (medians of {ROUNDS} runs)"
+        )
+
+    def timed(self, network: str) -> float:
+        return milliseconds(lambda: self.podman.run(network=network, command=["true"]))
+
+
+class NamespaceStory:
+    """A network namespace as the container, and hooknet's shim called as a CNI runtime calls it."""
+
+    def __init__(self, narrator: Narrator, cni: Cni, conflist: dict[str, Any]) -> None:
+        self.narrator = narrator
+        self.cni = cni
+        self.config = {
+            "cniVersion": conflist["cniVersion"],
+            "name": conflist["name"],
+            **conflist["plugins"][0],
+        }
+        self.sandbox: Sandbox | None = None
+
+    def start(self) -> None:
+        self.sandbox = self.cni.sandbox()
+        self.narrator.typed(f"ip netns add {self.sandbox.name}")
+        self.narrator.typed(self.shim("ADD"))
+        reply = self.cni.add(self.config, self.sandbox)
+        self.narrator.say("shim", json.dumps(reply.output, indent=2))
+
+    def show(self) -> None:
+        assert self.sandbox
+        self.narrator.typed(f"ip netns exec {self.sandbox.name} ip addr show eth0")
+        self.narrator.say("container", self.sandbox.ip("addr", "show", "eth0"))
+
+    def address(self) -> IPv4Address:
+        assert self.sandbox
+        return self.sandbox.interfaces()[0].ip
+
+    def stop(self) -> None:
+        assert self.sandbox
+        self.narrator.typed(self.shim("DEL"))
+        self.cni.delete(self.config, self.sandbox)
+
+    def compare(self) -> None:
+        """The whole process that a runtime waits for, ADD and DEL."""
+        runs = [self.timed() for _ in range(ROUNDS)]
+        add, delete = (statistics.median(column) for column in zip(*runs, strict=True))
+        self.narrator.say("clock", f"ADD, as a whole process  {add:4.0f} ms")
+        self.narrator.say("clock", f"DEL, as a whole process  {delete:4.0f} ms (medians of {ROUNDS} runs)")
+
+    def timed(self) -> tuple[float, float]:
+        sandbox = self.cni.sandbox()
+        return self.cni.add(self.config, sandbox).ms, self.cni.delete(self.config, sandbox).ms
+
+    def shim(self, command: str) -> str:
+        assert self.sandbox
+        where = f"CNI_NETNS={self.sandbox.path} CNI_IFNAME=eth0 CNI_CONTAINERID={self.sandbox.container_id}"
+        return f"CNI_COMMAND={command} {where} {self.cni.plugin(self.config['type'])} < example.conf"
+
+
+IP_ADDR = ["ip", "addr", "show", "eth0"]
+
+
+def milliseconds(what: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    what()
+    return (time.perf_counter() - began) * 1000

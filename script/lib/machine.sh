@@ -22,18 +22,17 @@ servers=(kea-dhcp4-server isc-dhcp-server bind9 knot)
 say() { printf '\e[1m%s\e[0m %s\n' "${0##*/}:" "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-need_root() {
+must_be_root() {
   [ "$(id -u)" = 0 ] || fail "$1 needs root: it makes network namespaces. Try: sudo $0"
 }
 
-# Everything below, once and one caller at a time.
-need_machine() {
+# need PART…: of packages, servers, venv; one caller at a time.
+need() {
+  local part
   mkdir -p .cache
   exec 9>.cache/lock
   flock 9
-  need_packages
-  need_servers
-  need_venv
+  for part in "$@"; do "need_$part"; done
   exec 9>&-
 }
 

@@ -145,7 +145,8 @@ def zsh(nodes: list[Node]) -> str:
             *words,
             "  esac",
             "}",
-            "compdef _hooknet hooknet",
+            # autoloaded from $fpath: this file is the function's first call; sourced: register it
+            'if [[ "${funcstack[1]}" == _hooknet ]]; then _hooknet "$@"; else compdef _hooknet hooknet; fi',
             "",
         ]
     )

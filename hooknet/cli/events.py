@@ -20,7 +20,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--since", type=moment, metavar="TIME", help="begin there: 10m (ago), 14:30, or an RFC 3339 time"
     )
     parser.add_argument(
-        "--kind", action="append", choices=tuple(CHOICES), help="only this kind; may be repeated"
+        "--kind",
+        action="append",
+        choices=tuple(CHOICES),
+        metavar="KIND",
+        help=f"only this kind; may be repeated: {', '.join(CHOICES)}",
     )
     reading.add_format(parser)
     reading.add_run_dir(parser)

@@ -101,6 +101,9 @@ need_venv() {
   [ "$(cat .venv/made-for 2>/dev/null)" = "$wanted" ] && return
   say "making .venv (hooknet, editable, with what its tests need)"
   [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dns,dev]' || fail "pip failed (see above)"
+  .venv/bin/python -m pip install --disable-pip-version-check --editable '.[dns,dev]' >.cache/pip.log 2>&1 </dev/null || {
+    cat .cache/pip.log >&2
+    fail "pip failed (see above)"
+  }
   echo "$wanted" >.venv/made-for
 }

@@ -10,13 +10,15 @@ import re
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-PAUSE = 0.01
+PAUSE = 0.002
 BOLD, DIM, PLAIN = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "", "")
 
 
@@ -38,6 +40,7 @@ class Narrator:
         self.voices: list[Voice] = []
         self.lock = threading.Lock()
         self.over = threading.Event()
+        self.hushed = False
         self.thread = threading.Thread(target=self._follow, daemon=True)
         self.thread.start()
 
@@ -58,6 +61,17 @@ class Narrator:
         with self.lock:
             self.voices.append(Voice(speaker, log, re.compile(heard)))
 
+    @contextmanager
+    def hush(self) -> Iterator[None]:
+        """Nobody is heard for a while."""
+        self._listen()
+        self.hushed = True
+        yield
+        with self.lock:
+            for voice in self.voices:
+                new_lines(voice)
+        self.hushed = False
+
     def close(self) -> None:
         self.over.set()
         self.thread.join()
@@ -65,7 +79,8 @@ class Narrator:
 
     def _follow(self) -> None:
         while not self.over.wait(PAUSE):
-            self._listen()
+            if not self.hushed:
+                self._listen()
 
     def _listen(self) -> None:
         with self.lock:

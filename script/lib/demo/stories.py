@@ -61,7 +61,8 @@ class PodmanStory:
         """The seed's command, timed beside the same container without a network."""
         self.narrator.typed(f"podman run --rm --network {self.network} {IMAGE} ip addr show eth0")
         self.narrator.say("container", self.podman.run(network=self.network, command=IP_ADDR))
-        runs = [(self.timed("none"), self.timed(self.network)) for _ in range(ROUNDS)]
+        with self.narrator.hush():
+            runs = [(self.timed("none"), self.timed(self.network)) for _ in range(ROUNDS)]
         none, ours = (statistics.median(column) for column in zip(*runs, strict=True))
         self.narrator.say("clock", f"podman run --rm --network none       {none:4.0f} ms")
         self.narrator.say("clock", f"podman run --rm --network {self.network:<11}{ours:4.0f} ms")
@@ -109,7 +110,8 @@ class NamespaceStory:
 
     def compare(self) -> None:
         """The whole process that a runtime waits for, ADD and DEL."""
-        runs = [self.timed() for _ in range(ROUNDS)]
+        with self.narrator.hush():
+            runs = [self.timed() for _ in range(ROUNDS)]
         add, delete = (statistics.median(column) for column in zip(*runs, strict=True))
         self.narrator.say("clock", f"ADD, as a whole process  {add:4.0f} ms")
         self.narrator.say("clock", f"DEL, as a whole process  {delete:4.0f} ms (medians of {ROUNDS} runs)")

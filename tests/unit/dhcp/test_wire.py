@@ -148,6 +148,10 @@ def test_line_12_a_udp_checksum_of_0_is_none() -> None:
         pytest.param(
             bytes(IP() / UDP(sport=67, dport=68, len=400, chksum=0)), id="UDP length beyond the packet"
         ),
+        pytest.param(
+            bytes(IP() / UDP(sport=67, dport=68, len=13, chksum=0)) + bytes(20),
+            id="UDP length into the padding",
+        ),
     ],
 )
 def test_fault_17_what_is_not_a_datagram_for_us_is_refused(packet: bytes) -> None:
@@ -198,6 +202,12 @@ def test_line_40_an_arp_packet_is_read(operation: int) -> None:
     assert wire.parse_arp(packet) == wire.ArpPacket(operation, OTHER, SERVER, MAC, CLIENT)
 
 
+def test_an_arp_packet_without_padding_is_read() -> None:
+    packet = wire.arp_probe(OTHER, CLIENT)
+    assert wire.parse_arp(packet) == wire.ArpPacket(1, OTHER, NOBODY, "00:00:00:00:00:00", CLIENT)
+    assert wire.parse_arp(packet[:-1]) is None
+
+
 @pytest.mark.parametrize("wrong", [{"hwtype": 6}, {"ptype": 0x86DD}, {"op": 3}, {"op": 0}])
 def test_an_arp_packet_for_something_else_is_refused(wrong: dict[str, int]) -> None:
     assert (
@@ -222,13 +232,15 @@ def test_a_mac_that_is_none_is_refused(mac: str) -> None:
 
 
 IMPORT = """
+import logging
 import sys
 from hooknet.dhcp import wire
 from scapy.config import conf
 import scapy.main, scapy.data
 assert scapy.main.SCAPY_CACHE_FOLDER is None, "a root daemon reads no pickles from a home directory"
 assert not list(scapy.data.MANUFDB), "nobody asked for the list of vendors"
-assert not conf.route.routes, "the routes of the netns that it is imported in"
+assert not conf.route.routes and not conf.route6.routes, "the routes of the netns that it is imported in"
+assert not logging.getLogger("scapy.runtime").isEnabledFor(logging.WARNING), "warnings about other people's work"
 assert "scapy.layers.dhcp" not in sys.modules and "scapy.all" not in sys.modules
 """
 

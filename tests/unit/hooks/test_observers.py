@@ -241,20 +241,22 @@ async def test_deliveries_of_a_quarantined_plugin_wait_for_the_end_of_the_cool_o
     def broken(*_):
         raise KeyError("bug")
 
-    notes = Notes(broken)
-    plugins = timed.plugins(dns=notes)
+    notes, witness = Notes(broken), Notes()
+    plugins = timed.plugins(dns=notes, witness=witness)
     await plugins.start(outbox)
     for name in ("a", "b", "c"):
         await kit.owe(plugins, outbox, "BOUND", name)
     await kit.until(lambda: plugins.report()[0].state == "quarantined")
     notes.act = None
-    await kit.owe(plugins, outbox, "BOUND", "d")
     await clock.advance(200)
-    await kit.until(lambda: plugins.report()[0].pending == 4)
+    for name in ("d", "e"):
+        await kit.owe(plugins, outbox, "BOUND", name)
+        await kit.until(lambda name=name: witness.seen[-1][0] == name)
     assert len(notes.seen) == 3
+    assert plugins.report()[0].pending == 5
     await clock.advance(100)
     await kit.until(lambda: not outbox.rows)
-    assert sorted(name for name, *_ in notes.seen[3:]) == ["a", "b", "c", "d"]
+    assert sorted(name for name, *_ in notes.seen[3:]) == ["a", "b", "c", "d", "e"]
     await plugins.stop(1)
 
 
@@ -285,15 +287,17 @@ async def test_an_observer_that_blocks_its_loop_is_struck_and_its_other_identiti
             if attachment.container_name == "web":
                 lab.hang()
 
-    plugins = lab.plugins(bad=Blocks(), settings={"bad": {"observer_timeout": 0.05}})
+    plugins = lab.plugins(bad=Blocks(), settings={"bad": {"observer_timeout": 0.5}})
     await plugins.start(outbox)
     await kit.owe(plugins, outbox, "BOUND", "web")
+    await kit.until(lambda: seen)
     await kit.until(lambda: plugins.report()[0].strikes == 1)
     await kit.owe(plugins, outbox, "BOUND", "db")
     async with kit.heartbeat() as beat:
         await kit.until(lambda: [row.stream for row in outbox.rows.values()] == ["lan/web"])
     assert beat.longest < 2
     assert seen == ["web", "db"]
+    assert plugins.report()[0].failures == 1, "what waited for the blocked loop is not to blame"
     await plugins.stop(0)
 
 
@@ -313,6 +317,45 @@ async def test_renewals_that_wait_are_delivered_as_one_and_nothing_else_is_merge
     await kit.until(lambda: not outbox.rows)
     assert notes.reasons == ["BOUND", "BOUND", "RENEWED", "CHANGED", "CHANGED"]
     await plugins.stop(1)
+
+
+async def test_a_renewal_does_not_cut_short_the_pause_of_the_one_that_it_replaces(timed, clock, kit, outbox):
+    notes = Notes(lambda name, _: down() if name == "web" else None)
+    plugins = timed.plugins(dns=notes)
+    await plugins.start(outbox)
+    await kit.owe(plugins, outbox, "RENEWED", "web")
+    await kit.until(lambda: clock.sleepers == 1)
+    await kit.owe(plugins, outbox, "RENEWED", "web")
+    await kit.until(lambda: list(outbox.rows) == [2])
+    await clock.advance(0.5)
+    await kit.owe(plugins, outbox, "BOUND", "db")
+    await kit.until(lambda: notes.seen[-1][0] == "db")
+    assert [name for name, *_ in notes.seen] == ["web", "db"]
+    await clock.advance(0.5)
+    await kit.until(lambda: outbox.rows[2].attempts == 2)
+    await plugins.stop(1)
+
+
+async def test_a_coroutine_that_is_left_half_way_is_unwound_on_the_plugins_own_thread(lab, kit, outbox):
+    tasks, unwound = [], []
+
+    class Waits:
+        @hooknet.hookimpl
+        async def post_lease(self):
+            tasks.append(asyncio.current_task())
+            try:
+                await asyncio.sleep(30)
+            finally:
+                unwound.append(threading.current_thread().name)
+
+    plugins = lab.plugins(waits=Waits())
+    await plugins.start(outbox)
+    await kit.owe(plugins, outbox, "BOUND")
+    await kit.until(lambda: tasks)
+    plugins._roster.cells["waits"].close()
+    await kit.until(lambda: unwound)
+    assert unwound == ["plugin-waits"]
+    await plugins.stop(0)
 
 
 async def test_a_renewal_that_is_being_delivered_is_not_merged_away(lab, kit, outbox):

@@ -13,6 +13,7 @@ import pytest
 
 import hooknet
 from hooknet.errors import HooknetError, Kind
+from hooknet.hooks.threads import Lane
 
 
 class Appends:
@@ -293,13 +294,13 @@ async def test_a_container_that_can_not_be_looked_up_is_none_and_fails_no_add(la
 
 
 async def test_an_exception_that_can_not_be_printed_is_an_ordinary_failure(lab, kit):
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self):
             raise RuntimeError
 
-    plugins = lab.plugins(bad=Raises(Mute()), good=Lease5())
+    plugins = lab.plugins(bad=Raises(MuteError()), good=Lease5())
     assert (await kit.fold(plugins)).request.lease_time == 5
-    assert "Mute: (its text can't be had)" in plugins.report()[0].last_error
+    assert "MuteError: (its text can't be had)" in plugins.report()[0].last_error
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "thread", "blocked loop", "deaf coroutine"])
@@ -476,12 +477,17 @@ async def test_a_plugin_whose_threads_all_hang_is_refused_at_once(lab, kit):
 
     hangs = Hangs()
     plugins = lab.plugins(bad=hangs, settings={"bad": {"budget": 0.5}}, limits={"threads": 2, "strikes": 100})
+    threads = plugins._roster.cells["bad"]._threads._workers[Lane.GATE]
     await asyncio.gather(kit.fold(plugins), kit.fold(plugins), kit.fold(plugins))
     began = time.perf_counter()
     await kit.fold(plugins)
     assert time.perf_counter() - began < 0.4
     assert hangs.calls == 2
     assert "all 2 threads hang" in plugins.report()[0].last_error
+    lab.hangs.set()
+    await kit.until(lambda: threads.stuck == 0)
+    await kit.fold(plugins)
+    assert hangs.calls == 3
 
 
 async def test_a_burst_does_not_strike_a_plugin_for_waiting_in_its_own_queue(lab, kit):

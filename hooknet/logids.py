@@ -163,3 +163,9 @@ def id_of(event: Mapping[str, Any]) -> LogId:
     if choice is None:
         return LogId.NOTE
     return choice.ids.get(str(event.get(choice.by, "")), choice.otherwise)
+
+
+def told_by_id(event: Mapping[str, Any]) -> str:
+    """The field that the event's id says already, so that a line need not repeat it; empty when there is none."""
+    choice = CHOICES.get(event.get("kind", ""))
+    return choice.by if choice is not None and str(event.get(choice.by)) in choice.ids else ""

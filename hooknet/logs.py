@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal, TextIO
 
-from hooknet.logids import LogId, id_of
+from hooknet.logids import LogId, id_of, told_by_id
 
 LIMIT = 4000
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -82,8 +82,9 @@ def name_of(fields: Mapping[str, Any]) -> str:
 def sentence(what: str, fields: Mapping[str, Any]) -> str:
     """What happened and how long it took, without the time and without who. `what`: mostly a log id's words."""
     details = [safe(what)] if what else []
+    silent = {*ENVELOPE, told_by_id(fields)}
     for key, value in fields.items():
-        if key not in ENVELOPE and value is not None and value != "":
+        if key not in silent and value is not None and value != "":
             text = safe(value)
             details.append(f"{key}={json.dumps(text, ensure_ascii=False) if ' ' in text else text}")
     if isinstance(milliseconds := fields.get("ms"), (int, float)):

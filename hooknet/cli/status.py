@@ -45,8 +45,9 @@ def shown(status: dict[str, Any]) -> str:
         *(("parent", parent(found)) for found in status["parents"]),
         ("config", status["config"] or "defaults, there is no file"),
     ]
+    heading = "worth knowing:" if status["healthy"] else "problems:"
     problems = [problem(found) for found in status["problems"]]
-    return "\n".join([head, pairs(rows, indent=2), *(["problems:", *problems] if problems else [])])
+    return "\n".join([head, pairs(rows, indent=2), *([heading, *problems] if problems else [])])
 
 
 def podman(stream: dict[str, Any], now: datetime) -> str:

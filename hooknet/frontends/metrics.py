@@ -141,6 +141,12 @@ class Metrics:
         """Show the usual labels from the start: a rate over a counter that appears late misses its first."""
         for result in ("ok", "error"):
             self._add.labels(result)
+        for message in ("DISCOVER", "REQUEST", "DECLINE", "RELEASE"):
+            self._messages.labels("sent", message)
+        for message in ("OFFER", "ACK", "NAK"):
+            self._messages.labels("received", message)
+        for message in ("DISCOVER", "REQUEST"):
+            self._retries.labels(message)
         for reason in ("BOUND", "RENEWED", "REBOUND", "CHANGED", "RESTORED"):
             self._leases.labels(reason)
         for reason in ("DETACHED", "VANISHED", "EXPIRED", "NAK", "DECLINED"):

@@ -110,12 +110,12 @@ PLUGIN = record(
 
 STATUS = record(
     "How the daemon is.",
-    healthy=said(BOOLEAN, "False while `problems` lists anything that needs a person."),
+    healthy=said(BOOLEAN, "False while something in `problems` needs a person."),
     version=said(TEXT, "The version that runs."),
     uptime_s=said(NUMBER, "Seconds since it started."),
     pid=said(INTEGER, "Its process."),
     config=maybe(TEXT, "The configuration file that it read."),
-    problems=array(ref("Problem"), "What is wrong now."),
+    problems=array(ref("Problem"), "What is wrong now, or worth knowing."),
     store=record("The journal.", state=TEXT, path=TEXT, detail=TEXT),
     podman=array(ref("Podman"), "The podman services that are followed."),
     parents=array(ref("Parent"), "The host interfaces in use."),

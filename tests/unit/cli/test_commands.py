@@ -159,7 +159,7 @@ def test_following_goes_on_until_the_daemon_stops(daemon: Any, hooknet: Any) -> 
     code, shown, _ = hooknet("events", "--follow")
     thread.join()
     assert code == 0
-    assert shown.endswith("daemon stopping, leases are kept state=stopping\n")
+    assert shown.endswith("daemon stopping, leases are kept\n")
 
 
 def test_a_gap_in_the_events_is_shown(serve: Any, fake: Any, hooknet: Any) -> None:
@@ -290,3 +290,11 @@ def test_each_command_has_help_that_starts_with_what_it_is_for(
         main([name, "--help"])
     assert stopped.value.code == 0
     assert "hooknet " + name in capsys.readouterr().out
+
+
+def test_what_is_worth_knowing_is_told_by_a_healthy_daemon_too(serve: Any, fake: Any, hooknet: Any) -> None:
+    known = fake.status(problems=(fake.Problem("podman is not followed", "no socket", "start it"),))
+    with serve(sources=fake.FakeSources(health=known)):
+        code, shown, _ = hooknet("status")
+    assert code == 0
+    assert shown.endswith("worth knowing:\n  podman is not followed; no socket; start it\n")

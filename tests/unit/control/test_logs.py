@@ -69,7 +69,7 @@ def test_an_event_of_the_bus_becomes_its_line(lines: Any) -> None:
     bus.publish("release", **WEB, reason=ReleaseReason.NAK, address="192.168.1.7")
     (line,) = shown()
     assert "warning RELEASE_NAK web/eth0@lan: lease taken away by the server" in line
-    assert "reason=NAK address=192.168.1.7" in line
+    assert line.endswith("by the server address=192.168.1.7")
 
 
 def test_dhcp_messages_are_for_the_level_debug(lines: Any) -> None:
@@ -79,7 +79,7 @@ def test_dhcp_messages_are_for_the_level_debug(lines: Any) -> None:
     assert shown() == []
     logs.set_level("debug")
     logs.log_event(event)
-    assert "DHCP_SENT web/eth0@lan: sent direction=sent message=DISCOVER" in shown()[0]
+    assert "DHCP_SENT web/eth0@lan: sent message=DISCOVER" in shown()[0]
 
 
 def test_every_kind_of_event_has_a_row_and_every_reason_an_id_of_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -82,13 +83,9 @@ def main(*, keep: bool) -> None:
 def tell_what_is_here(narrator: Narrator, why_no_podman: str | None) -> None:
     narrator.heading("What is here")
     for command in ("podman --version", "dnsmasq --version", "uname -sr"):
-        done = (
-            run(shlex.split(command), check=False)
-            if why_no_podman is None or "podman" not in command
-            else None
-        )
-        if done and done.returncode == 0:
-            narrator.say(command.split()[0], done.stdout.splitlines()[0])
+        if shutil.which(command.split()[0]):
+            told = run(shlex.split(command), check=False)
+            narrator.say(command.split()[0], told.stdout.partition("\n")[0])
     narrator.say("hooknet", version("hooknet"))
     if why_no_podman:
         narrator.say("podman", f"can't use CNI plugins here: {why_no_podman}")

@@ -92,7 +92,7 @@ class NamespaceStory:
         self.narrator.typed(f"ip netns add {self.sandbox.name}")
         self.narrator.typed(self.shim("ADD"))
         reply = self.cni.add(self.config, self.sandbox)
-        self.narrator.say("shim", json.dumps(reply.output, indent=2))
+        self.narrator.say("shim", json.dumps(reply.output))
 
     def show(self) -> None:
         assert self.sandbox

@@ -17,7 +17,8 @@ from ipaddress import IPv4Address
 
 from hooknet.config import NetworkSettings
 from hooknet.dhcp.client import Client, Patience, Randomness
-from hooknet.dhcp.compose import DEFAULT_PARAMETERS
+from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
+from hooknet.dhcp.names import host_label
 from hooknet.dhcp.settings import ClientSettings
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, Parent
@@ -36,7 +37,6 @@ from hooknet.store.records import Record
 log = logging.getLogger(__name__)
 
 INFRA_CONTAINER = re.compile(r"[0-9a-f]{12}-infra")
-HOSTNAME_LENGTH = 63
 MAC_WAIT = 3.0
 MAC_POLL = 0.05
 CARRIER_POLL = 0.1
@@ -132,6 +132,7 @@ class Attacher:
         )
         timing.mark("hooks")
         asked = await self._settle_identity(request, folded.request)
+        check(asked)
         record = Record(
             attachment=attachment,
             phase=Phase.INTENT,
@@ -179,7 +180,7 @@ class Attacher:
         self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
     ) -> LeaseRequest:
         client_id = client_id_for(request.key, name, mac, settings, self._services.host)
-        hostname = settings.hostname or (hostname_of(name) if name is not None else None)
+        hostname = settings.hostname or (host_label(name) if name is not None else None)
         hostname = hostname if settings.send_hostname else None
         skipped = set(request.skip_parameters)
         wanted = dict.fromkeys((*DEFAULT_PARAMETERS, *request.parameters))
@@ -375,12 +376,6 @@ def make_client(entry: Entry, machine: Machine, randomness: Randomness, parent_m
         randomness,
         machine.utc,
     )
-
-
-def hostname_of(name: str) -> str | None:
-    """A container's name as a host name: letters, digits and hyphens, at most 63 (RFC 1123 section 2.1)."""
-    label = re.sub(r"[^A-Za-z0-9-]+", "-", name)[:HOSTNAME_LENGTH].strip("-")
-    return label or None
 
 
 def _random_mac(bits: int) -> str:

@@ -50,6 +50,7 @@ TOMBSTONES = "tombstones"
 PLUGIN_PATIENCE = 2.0
 MEMORY_DAYS = 180
 SECONDS_A_DAY = 86400
+HEALTH_INTERVAL = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +191,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
+        self.lifecycle.services.spawn(self._watch_health(), "the watch over health")
         if self._notifier.watchdog_interval is not None:
             self.lifecycle.services.spawn(
                 self._feed_watchdog(self._notifier.watchdog_interval), "the watchdog"
@@ -244,6 +246,18 @@ class Daemon:
         except HooknetError as error:
             log.error("the configuration is left as it was: %s", error)  # noqa: TRY400 - the text says it all
 
+    async def _watch_health(self) -> None:
+        """Say once when something becomes wrong, and once when all is well again."""
+        healthy = True
+        while True:
+            problems = self.report.problems()
+            if healthy and problems:
+                self.bus.publish("daemon", state="degraded", why="; ".join(p.what for p in problems))
+            elif not healthy and not problems:
+                self.bus.publish("daemon", state="healthy")
+            healthy = not problems
+            await asyncio.sleep(HEALTH_INTERVAL)
+
     async def _feed_watchdog(self, interval: float) -> None:
         while True:
             self._notifier.watchdog()
@@ -264,7 +278,7 @@ class Daemon:
         self.plugins.container_event(described)
 
     def _resync(self, why: str) -> None:
-        log.debug("resync: %s", why)
+        self.bus.publish("podman", state="resync", why=why)
         self.lifecycle.reconciler.poke()
 
     # stop

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.ports import Listed
@@ -16,6 +18,14 @@ WORDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How much one podman said. last: when it last did, UTC."""
+
+    count: int = 0
+    last: datetime | None = None
+
+
 class Podmans:
     """Follows all of them; none at all is fine."""
 
@@ -25,12 +35,14 @@ class Podmans:
         self._cache = Containers(urls)
         self._streams: EventStreams | None = None
         self._told: dict[str, StreamStatus] = {}
+        self._heard: dict[str, Heard] = {}
 
     def start(self, saw: Callable[[PodmanEvent], None], resync: Callable[[str], None]) -> None:
         """Begin to follow. `saw` is called for each event, after the cache knows it."""
 
         def deliver(event: PodmanEvent) -> None:
             self._cache.update(event)
+            self._heard[event.source] = Heard(self.heard(event.source).count + 1, event.time)
             self._bus.publish(
                 "podman",
                 action=f"{event.type} {event.action}",
@@ -50,6 +62,9 @@ class Podmans:
     @property
     def states(self) -> tuple[StreamState, ...]:
         return self._streams.states if self._streams is not None else ()
+
+    def heard(self, url: str) -> Heard:
+        return self._heard.get(url, Heard())
 
     def describe(self, event: PodmanEvent) -> ContainerEvent:
         """The event as plugins see it."""

@@ -58,7 +58,7 @@ class Report:
     def status(self) -> StatusView:
         daemon = self._daemon
         views = daemon.lifecycle.views()
-        problems = [*self._store_problems(), *self._pool_problems(), *self._plugin_problems()]
+        problems = self.problems()
         podman_problems = [p for state in daemon.podmans.states if (p := podman_problem(state)) is not None]
         return StatusView(
             healthy=not problems,
@@ -67,7 +67,7 @@ class Report:
             pid=os.getpid(),
             store=self._store(),
             problems=[*problems, *podman_problems],
-            podman=[podman_view(state) for state in daemon.podmans.states],
+            podman=[self._podman_view(state) for state in daemon.podmans.states],
             parents=self._parents(views),
             counts={
                 "attachments": len(views),
@@ -76,6 +76,20 @@ class Report:
                 "plugins": len(daemon.plugins.report()),
             },
             config=str(daemon.config.path) if daemon.config.path is not None else None,
+        )
+
+    def problems(self) -> list[Problem]:
+        """What makes the daemon unhealthy now. A podman that is not there does not: hooknet works without."""
+        return [*self._store_problems(), *self._pool_problems(), *self._plugin_problems()]
+
+    def _podman_view(self, state: StreamState) -> PodmanView:
+        heard = self._daemon.podmans.heard(state.url)
+        return PodmanView(
+            url=state.url,
+            state=WORDS[state.status],
+            events=heard.count,
+            last_event=heard.last,
+            detail=state.why,
         )
 
     def _parents(self, views: Sequence[AttachmentView]) -> list[ParentView]:
@@ -129,10 +143,6 @@ class Report:
             for report in self._daemon.plugins.report()
             if str(report.state) in {"failed", "quarantined"}
         ]
-
-
-def podman_view(state: StreamState) -> PodmanView:
-    return PodmanView(url=state.url, state=WORDS[state.status], detail=state.why)
 
 
 def podman_problem(state: StreamState) -> Problem | None:

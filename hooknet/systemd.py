@@ -1,8 +1,8 @@
 """What systemd hands a service and wants to hear from it: sockets by name, readiness, the watchdog.
 
-sd_listen_fds(3) and sd_notify(3) are two environment variables and one datagram, which is less than a dependency
-(docs/decisions/systemd-protocols.md). A socket without a name is cni.sock: the reference's units, and `systemd-socket-activate`
-without `--fdname`, hand over exactly that.
+sd_listen_fds(3) and sd_notify(3) are a few environment variables and one datagram, which is less than a dependency
+(docs/decisions/systemd-protocols.md). A socket without a name is cni.sock: the reference's units, and
+`systemd-socket-activate` without `--fdname`, hand over exactly that.
 """
 
 from __future__ import annotations

@@ -38,21 +38,23 @@ class Leases:
 
     async def offered(self, entry: Entry, offer: Offer) -> None:
         """On disk before the REQUEST leaves, so that what may be granted can be released after a crash."""
-        self.heard_server(entry.parent)
+        self.heard_server(entry, "OFFER")
         phase = entry.record.phase if entry.record.phase is Phase.REPLIED else Phase.REQUESTED
         entry.record = replace(entry.record, offer=offer, phase=phase)
         entry.timing.mark("offer")
         await self.services.journal.put(entry.record, kept=phase is Phase.REPLIED)
 
-    def heard_server(self, parent: str) -> None:
+    def heard_server(self, entry: Entry, message: str) -> None:
         """A server answered on this parent: its pool is not exhausted."""
-        self.seen_servers[parent] = self.services.machine.now()
-        self.silent_parents.pop(parent, None)
+        self.seen_servers[entry.parent] = self.services.machine.now()
+        self.silent_parents.pop(entry.parent, None)
+        about = who(entry.record.attachment)
+        self.services.bus.publish("dhcp", **about, message=message, direction="received")
 
     async def bound(self, entry: Entry, netns: Netns, effect: Bound) -> None:
         """A lease was granted, renewed or changed: use it."""
         entry.timing.mark("ack")
-        self.heard_server(entry.parent)
+        self.heard_server(entry, "ACK")
         lease = effect.binding.lease
         entry.record = replace(entry.record, binding=effect.binding, offer=None)
         self._remember(entry, lease)
@@ -85,11 +87,17 @@ class Leases:
             entry.note = f"the lease could not be set on the interface: {error}"
             log.warning("%s: %s", entry.key, entry.note)
         await self.commit(entry.record, deliveries)
-        self.services.bus.publish("lease", **_about(entry, lease), reason=effect.reason.value)
+        self.publish_lease(entry, lease, effect.reason)
+
+    def publish_lease(self, entry: Entry, lease: Lease, reason: PostLeaseReason) -> None:
+        """Tell whoever follows hooknet's events."""
+        self.services.bus.publish("lease", **_about(entry, lease), reason=reason.value)
 
     async def lost(self, entry: Entry, netns: Netns | None, lease: Lease, reason: ReleaseReason) -> None:
         """The lease is no longer ours: the address goes at once, then the journal and the hooks hear it."""
         entry.ready.clear()
+        if reason is ReleaseReason.NAK:
+            self.heard_server(entry, "NAK")
         if netns is not None and entry.plan is not None:
             try:
                 await netns.flush(entry.record.attachment.ifname, entry.plan)

@@ -72,6 +72,7 @@ class Reconciler:
                 await self._carry_out(action)
             await self._endings.retry()
             await self._services.journal.heal()
+            self._services.bus.publish("reconcile", state="done", actions=len(planned.actions))
             return planned.actions
 
     # the picture

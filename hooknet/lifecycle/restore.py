@@ -47,6 +47,7 @@ class Restorer:
         self._leases.moved(entry.parent)
         deliveries = self._leases.post_lease(entry, lease, PostLeaseReason.RESTORED, None)
         await self._leases.mark_heard(entry, deliveries)
+        self._leases.publish_lease(entry, lease, PostLeaseReason.RESTORED)
 
     async def _has_address(self, entry: Entry) -> bool:
         record = entry.record

@@ -139,6 +139,7 @@ class Lifecycle:
         else:
             deliveries = self._leases.post_lease(entry, binding.lease, PostLeaseReason.BOUND, None)
             await self._leases.mark_heard(entry, deliveries)
+            self._leases.publish_lease(entry, binding.lease, PostLeaseReason.BOUND)
         if entry.client is not None:
             self._keeper.tell(entry, _answered)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Bound, Declined, Effect, GaveUp, Lost, Offered, Send, SendArp
+from hooknet.dhcp.messages import MessageType
 from hooknet.dhcp.wire import UdpDatagram
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.ports import Line, Netns, Packet
@@ -48,6 +49,7 @@ class Session:
         self._line = line
         self._inbox: deque[Step] = deque()
         self._wake = asyncio.Event()
+        self._last_sent: MessageType | None = None
         self.gave_up: GaveUp | None = None
 
     def call(self, step: Step) -> None:
@@ -120,8 +122,11 @@ class Session:
                 self.gave_up = effect
 
     async def _send(self, effect: Send) -> None:
+        about = who(self._entry.record.attachment)
+        again = self._last_sent == effect.type
+        self._last_sent = effect.type
         self._leases.services.bus.publish(
-            "dhcp", **who(self._entry.record.attachment), message=effect.type.name, direction="sent"
+            "dhcp", **about, message=effect.type.name, direction="sent", retry=again or None
         )
         self._entry.timing.mark(effect.type.name.lower())
         try:

@@ -340,6 +340,7 @@ class Attacher:
             )
 
     def _attached(self, entry: Entry, link: Link) -> Attached:
+        entry.is_being_answered = True
         binding = entry.record.binding
         return Attached(
             attachment=entry.record.attachment,

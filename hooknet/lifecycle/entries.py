@@ -39,6 +39,8 @@ class Entry:
         self.session: Session | None = None
         self.plan: Plan | None = None
         self.owns_link = False
+        self.is_being_answered = False
+        """From the end of the ADD until the front end says what became of the answer."""
         self.parent_mtu: int | None = None
         self.ready = asyncio.Event()
         self.gave_up: GaveUp | None = None

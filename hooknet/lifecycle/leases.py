@@ -19,7 +19,7 @@ from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.services import Services
-from hooknet.model import Lease, Phase, PostLeaseReason, ReleaseReason
+from hooknet.model import Container, Lease, Phase, PostLeaseReason, ReleaseReason
 from hooknet.outbox import Delivery
 from hooknet.store.records import Record
 
@@ -77,17 +77,36 @@ class Leases:
         entry.ready.set()
 
     async def _renewed(self, entry: Entry, netns: Netns, effect: Bound) -> None:
-        lease = effect.binding.lease
-        deliveries = self.post_lease(entry, lease, effect.reason, effect.previous)
-        entry.record = replace(entry.record, hears=True)
         entry.note = ""
         try:
             await self.configure(entry, netns)
         except (HooknetError, OSError) as error:
             entry.note = f"the lease could not be set on the interface: {error}"
             log.warning("%s: %s", entry.key, entry.note)
+        container = await self.container_for_post_lease(entry)
+        await self.tell_plugins(entry, effect.reason, effect.previous, container)
+
+    async def container_for_post_lease(self, entry: Entry) -> Container | None:
+        """What plugins are told of the container: looked up only when one of them asks for it."""
+        known = self.services.podman.cached(entry.key.container_id)
+        if known is None and self.services.hooks.wants_container("post_lease"):
+            return await self.services.podman.lookup(entry.key.container_id)
+        return known
+
+    async def tell_plugins(
+        self, entry: Entry, reason: PostLeaseReason, previous: Lease | None, container: Container | None
+    ) -> None:
+        """Queue `post_lease` for the lease that is in use now, and from now on owe its `release`."""
+        binding = entry.record.binding
+        entry.record = replace(entry.record, phase=Phase.REPLIED, hears=binding is not None)
+        if binding is None:  # lost in the meantime
+            await self.commit(entry.record, ())
+            return
+        deliveries = self.services.hooks.deliveries_for_post_lease(
+            entry.record.attachment, binding.lease, reason, previous, container
+        )
         await self.commit(entry.record, deliveries)
-        self.publish_lease(entry, lease, effect.reason)
+        self.publish_lease(entry, binding.lease, reason)
 
     def publish_lease(self, entry: Entry, lease: Lease, reason: PostLeaseReason) -> None:
         """Tell whoever follows hooknet's events."""
@@ -127,30 +146,12 @@ class Leases:
         entry.plan = plan
         entry.note = "; ".join(notes)
 
-    def post_lease(
-        self, entry: Entry, lease: Lease, reason: PostLeaseReason, previous: Lease | None
-    ) -> tuple[Delivery, ...]:
-        container = self.services.podman.cached(entry.key.container_id)
-        return self.services.hooks.deliveries_for_post_lease(
-            entry.record.attachment, lease, reason, previous, container
-        )
-
     def release(self, entry: Entry, lease: Lease, reason: ReleaseReason) -> tuple[Delivery, ...]:
         """The `release` deliveries that are owed: none when `post_lease` was never queued."""
         if not entry.record.hears:
             return ()
         container = self.services.podman.cached(entry.key.container_id)
         return self.services.hooks.deliveries_for_release(entry.record.attachment, lease, reason, container)
-
-    async def mark_answered(self, entry: Entry) -> None:
-        """The caller has its answer, and there is no lease that a plugin could hear of."""
-        entry.record = replace(entry.record, phase=Phase.REPLIED)
-        await self.commit(entry.record, ())
-
-    async def mark_heard(self, entry: Entry, deliveries: Sequence[Delivery]) -> None:
-        """`post_lease` is queued for the entry's lease: from now on `release` is owed."""
-        entry.record = replace(entry.record, phase=Phase.REPLIED, hears=True)
-        await self.commit(entry.record, deliveries)
 
     async def commit(self, record: Record, deliveries: Sequence[Delivery]) -> None:
         """Write a change of a lease that is in use; the plugins are told once it is on disk."""

@@ -88,7 +88,7 @@ class Reconciler:
         held = [
             Held(
                 record=entry.record,
-                busy=registry.keys.is_held(entry.key),
+                busy=entry.is_being_answered or registry.keys.is_held(entry.key),
                 has_client=entry.client is not None,
                 dead_since=self._dead_since.get(entry.key),
             )

@@ -38,16 +38,15 @@ class Restorer:
         if record.binding is None:
             self._keeper.tell(entry, _start)
             return
-        binding, lease = record.binding, record.binding.lease
+        binding = record.binding
         if await self._has_address(entry):
             entry.plan = wanted_plan(entry)
             self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
         else:
             self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))
         self._leases.moved(entry.parent)
-        deliveries = self._leases.post_lease(entry, lease, PostLeaseReason.RESTORED, None)
-        await self._leases.mark_heard(entry, deliveries)
-        self._leases.publish_lease(entry, lease, PostLeaseReason.RESTORED)
+        container = await self._leases.container_for_post_lease(entry)
+        await self._leases.tell_plugins(entry, PostLeaseReason.RESTORED, None, container)
 
     async def _has_address(self, entry: Entry) -> bool:
         record = entry.record

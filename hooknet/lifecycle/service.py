@@ -133,13 +133,11 @@ class Lifecycle:
         if entry is None:
             return
         entry.timing.finish("answered")
-        binding = entry.record.binding
-        if binding is None:
-            await self._leases.mark_answered(entry)
-        else:
-            deliveries = self._leases.post_lease(entry, binding.lease, PostLeaseReason.BOUND, None)
-            await self._leases.mark_heard(entry, deliveries)
-            self._leases.publish_lease(entry, binding.lease, PostLeaseReason.BOUND)
+        container = await self._leases.container_for_post_lease(entry)
+        if not self._registry.is_current(entry):
+            return
+        entry.is_being_answered = False
+        await self._leases.tell_plugins(entry, PostLeaseReason.BOUND, None, container)
         if entry.client is not None:
             self._keeper.tell(entry, _answered)
 

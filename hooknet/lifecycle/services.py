@@ -50,6 +50,9 @@ class Hooks(Protocol):
         self, attachment: Attachment, lease: Lease, reason: ReleaseReason, container: Container | None
     ) -> tuple[Delivery, ...]: ...
 
+    def wants_container(self, hook: str) -> bool:
+        """Whether an active implementation of `hook` asks for the container."""
+
     def wake(self) -> None:
         """Deliveries were committed."""
 

@@ -153,8 +153,10 @@ class Reconciler:
         registry = self._services.registry
         async with registry.keys.hold(action.key):
             entry = registry.get(action.key)
-            if entry is None or entry.generation != action.generation:
+            if entry is None or entry.generation != action.generation or entry.is_being_answered:
                 return
+            if action.act in {Act.UNDO, Act.ADOPT} and entry.is_replied():
+                return  # it was answered after the picture was taken
             if action.act is not Act.RESTORE:
                 self._services.bus.publish(
                     "reconcile", **who(entry.record.attachment), action=action.act.value, why=action.why

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import dns.exception
 import dns.message
-import dns.query
 import dns.rcode
 import dns.tsig
 import dns.update
 
 from hooknet_dns.keys import Key, KeyFileError
 from hooknet_dns.settings import Server, Upstream
+from hooknet_dns.transport import round_trip
 
 LONGEST = 8.0
 """Seconds for the exchanges of one claim or withdrawal. A delivery has three at most, and hooknet gives it 30."""
@@ -136,9 +136,7 @@ class Line:
         raise UndeliveredError(f"zone {self.zone}: " + "; ".join(troubles), frozenset(refusals))
 
     def _ask(self, server: Server, update: dns.update.UpdateMessage, timeout: float) -> dns.rcode.Rcode:
-        if timeout <= 0:
-            raise TimeoutError
-        reply = dns.query.tcp(update, server.address, timeout=timeout, port=server.port)
+        reply = answer_to(update, round_trip(server, update.to_wire(), timeout))
         rcode = reply.rcode()
         if rcode in REFUSALS:
             raise RefusalError(rcode, REFUSALS[rcode])
@@ -151,7 +149,7 @@ class Line:
     def _trouble(self, error: Exception) -> str:
         """In words, without anything secret."""
         match error:
-            case dns.exception.Timeout() | TimeoutError():
+            case TimeoutError():
                 return "did not answer in time"
             case EOFError():
                 return "closed the connection without an answer"
@@ -161,3 +159,14 @@ class Line:
             if isinstance(error, kind):
                 return text.format(key=self.key.name if self.key else "")
         return f"gave an answer that makes no sense ({type(error).__name__})"
+
+
+def answer_to(update: dns.update.UpdateMessage, wire: bytes) -> dns.message.Message:
+    """The answer in `wire`, its signature checked where it has one. Raises RefusalError and dnspython's own."""
+    try:
+        reply = dns.message.from_wire(wire, keyring=update.keyring, request_mac=update.mac)
+    except dns.exception.FormError:  # also, from dnspython 2.7 on, what should be signed and is not
+        reply = dns.message.from_wire(wire)
+    if not update.is_response(reply):
+        raise RefusalError(dns.rcode.FORMERR, "answers another question than ours")
+    return reply

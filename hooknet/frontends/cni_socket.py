@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING
 from hooknet.cni.envelope import LONGEST_HEADER, Envelope, encode_answer, parse_body, parse_header
 from hooknet.cni.versions import NEWEST, Verb
 from hooknet.errors import HooknetError, Kind
-from hooknet.frontends.cni_verbs import Answer, LifecycleApi, Verbs, failure, nothing, to_the_end
+from hooknet.frontends.cni_verbs import Answer, LifecycleApi, Verbs, failure, nothing
+from hooknet.frontends.programs import to_the_end
 from hooknet.logids import LogId
 
 if TYPE_CHECKING:

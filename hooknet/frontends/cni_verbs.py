@@ -14,11 +14,10 @@ delegate's
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hooknet.cni.netconf import Role
 from hooknet.cni.render import render, render_error, render_versions
@@ -27,6 +26,7 @@ from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.cni_requests import attach_request, check_request, detach_request, result_of
 from hooknet.frontends.delegates import Allocation, Delegates
+from hooknet.frontends.programs import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class LifecycleApi(Protocol):
@@ -215,17 +213,6 @@ def together(network: str, errors: Collection[HooknetError]) -> HooknetError:
 def told(problem: HooknetError | None) -> None:
     if problem is not None:
         log.warning("undoing an ADD: %s", problem)
-
-
-async def to_the_end(work: Awaitable[T]) -> T:
-    """Finish `work` though the caller be cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-    return task.result()
 
 
 def as_json(data: dict[str, Any]) -> bytes:

@@ -13,11 +13,9 @@ container that lives. When anything fails after the delegate was run, it is run 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from hooknet.cni.document import decode
 from hooknet.cni.result import Ip, Result, Route, parse_result
 from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind
+from hooknet.frontends.programs import Finished, TooMuch, execute
 from hooknet.kernel.fixed import FixedPlan, FixedRoute
 
 if TYPE_CHECKING:
@@ -87,29 +86,17 @@ class Delegates:
         assert name is not None, "there is a delegate"
         program = find(name, request.path)
         env = {**request.env, "CNI_COMMAND": verb.value, "PATH": SEARCH_PATH}
-        process = await self._start(name, program, env)
         try:
-            async with asyncio.timeout(self._deadline):
-                stdout, stderr = await talk(process, request.stdin)
+            done = await execute(program, env, request.stdin, self._deadline, LARGEST_OUTPUT)
         except TimeoutError:
             raise failed(name, f"it took longer than {self._deadline:g} s", "it was killed") from None
-        finally:
-            await kill(process)
-        if len(stdout) > LARGEST_OUTPUT:
-            raise failed(name, f"it answered with more than {LARGEST_OUTPUT} bytes", "")
-        if process.returncode:
-            raise reported(name, process.returncode, stdout, stderr)
-        return stdout
-
-    @staticmethod
-    async def _start(name: str, program: Path, env: dict[str, str]) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
-        try:
-            return await asyncio.create_subprocess_exec(
-                program, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd="/", start_new_session=True
-            )
+        except TooMuch:
+            raise failed(name, f"it said more than {LARGEST_OUTPUT} bytes", "it was killed") from None
         except OSError as error:
             raise failed(name, f"{program} can't be run", error.strerror or str(error)) from None
+        if done.exit_code:
+            raise reported(name, done)
+        return done.stdout
 
 
 class Allocation:
@@ -152,51 +139,16 @@ def find(name: str, path: tuple[str, ...]) -> Path:
     )
 
 
-async def talk(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:
-    """Feed the delegate and read what it says. One that says too much may be left running: kill it."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    out, err, _ = await asyncio.gather(
-        bounded(process.stdout), bounded(process.stderr), feed(process.stdin, stdin)
-    )
-    if len(out) <= LARGEST_OUTPUT:
-        await process.wait()
-    return out, err
-
-
-async def feed(stream: asyncio.StreamWriter, data: bytes) -> None:
-    with contextlib.suppress(ConnectionError):  # it may exit without reading
-        stream.write(data)
-        await stream.drain()
-    stream.close()
-
-
-async def bounded(stream: asyncio.StreamReader) -> bytes:
-    """Everything, but no more than a chunk above `LARGEST_OUTPUT`."""
-    parts = b""
-    while len(parts) <= LARGEST_OUTPUT and (part := await stream.read(65536)):
-        parts += part
-    return parts
-
-
-async def kill(process: asyncio.subprocess.Process) -> None:
-    """End a delegate that still runs, with whatever it started, and collect it."""
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-
-
-def reported(name: str, exit_code: int, stdout: bytes, stderr: bytes) -> HooknetError:
+def reported(name: str, done: Finished) -> HooknetError:
     """What a failed delegate said: the spec's error on stdout, else the end of its stderr."""
     said: Any = None
     with contextlib.suppress(ValueError, RecursionError):
-        said = json.loads(stdout)
+        said = json.loads(done.stdout)
     if not isinstance(said, dict) or not isinstance(said.get("msg"), str):
         return failed(
-            name, f"it ended with {exit_code}", stderr[-LONGEST_STDERR:].decode("utf-8", "replace").strip()
+            name,
+            f"it ended with {done.exit_code}",
+            done.stderr[-LONGEST_STDERR:].decode("utf-8", "replace").strip(),
         )
     code = said.get("code")
     own = code if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 1 << 31 else None

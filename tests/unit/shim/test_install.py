@@ -122,8 +122,16 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path):
 
 @pytest.fixture
 def hooknet_install():
+    """The exit code of `hooknet install` with these words."""
     parser = parser_for(["install"])
-    return lambda *words: command.run(parser.parse_args(["install", *map(str, words)]))
+
+    def install(*words):
+        try:
+            return command.run(parser.parse_args(["install", *map(str, words)]))
+        except SystemExit as leaving:
+            return leaving.code
+
+    return install
 
 
 def test_the_command_writes_the_shims_and_says_so(hooknet_install, directory, capsys):

@@ -92,6 +92,6 @@ class HostAccess:
             try:
                 self._shims.sync(parent, self._ledger.addresses(parent))
             except NameTakenError as error:
-                self._log.error("the host can't reach its containers on %s: %s", parent, error)  # noqa: TRY400 - no bug
+                self._log.error("the host can't reach its containers on %s: %s", parent, error)
             except (OSError, NetlinkError) as error:
                 raise hooknet.Retry(f"host access on {parent}: {error}", after=PAUSE) from error

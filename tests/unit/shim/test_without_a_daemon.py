@@ -162,6 +162,16 @@ def test_a_del_that_nobody_finished_leaves_a_tombstone(shim, socket_path, answer
     assert len(tombstones(socket_path)) == 1
 
 
+def test_a_tombstone_is_left_where_the_daemon_looks_whichever_socket_failed(make_shim, socket_path, folder):
+    shim = make_shim()
+    second = folder / "second.sock"
+    shim.write_text(shim.read_text().replace(f'("{socket_path}",)', f'("{socket_path}", "{second}")'))
+    with FakeDaemon(second, GOPHER):
+        assert run(shim, env=call("DEL")).returncode == 0
+    assert len(tombstones(socket_path)) == 1
+    assert not (folder / "tombstones").exists()
+
+
 def test_a_del_that_the_daemon_answered_leaves_none(shim, socket_path):
     with FakeDaemon(socket_path, said(0, b"")):
         assert run(shim, env=call("DEL")).returncode == 0

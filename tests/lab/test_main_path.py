@@ -45,12 +45,9 @@ def seed_host(lab: Lab, lan: Lan) -> Host:
     return host
 
 
-def started(host: Host, *, follow_podman: bool = True, **how: Any) -> Daemon:
+def started(host: Host, **how: Any) -> Daemon:
     """A daemon that serves, and follows the host's podman as it would on a real one."""
-    if follow_podman:
-        host.podman.service()
-        how["podman_url"] = host.podman.url
-    daemon = host.daemon(**how)
+    daemon = host.following_daemon(**how)
     daemon.start()
     return daemon
 
@@ -182,7 +179,8 @@ def test_a_lease_is_renewed_at_t1_and_outlives_its_first_time(lab: Lab, kind: st
     shortest = 120 if kind == "dnsmasq" else 4
     lan = lan_with(lab, kind, lease_time=shortest, t1=1, t2=3)
     host = lab.host(lan)
-    daemon = started(host, follow_podman=False)
+    daemon = host.daemon()
+    daemon.start()
     sandbox = host.cni.sandbox()
     reply = host.cni.add(netconf(), sandbox)
     [before] = daemon.leases()
@@ -334,7 +332,8 @@ def test_the_log_has_one_line_per_event_with_who_what_and_how_long(
 
 
 def test_the_log_is_json_where_asked(lan: Lan, host: Host) -> None:
-    daemon = started(host, follow_podman=False, arguments=["--log-format=json"])
+    daemon = host.daemon(arguments=["--log-format=json"])
+    daemon.start()
     sandbox = host.cni.sandbox()
     host.cni.add(netconf(), sandbox)
     daemon.log.wait_for(sandbox.name)

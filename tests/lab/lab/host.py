@@ -87,6 +87,11 @@ class Host:
         self.cleanup.callback(daemon.stop)
         return daemon
 
+    def following_daemon(self, config: str = "", **how: Any) -> Daemon:
+        """A daemon that follows this host's podman by its service, as on a real host; not started yet."""
+        self.podman.service()
+        return self.daemon(config, podman_url=self.podman.url, **how)
+
     def program(self, *command: str | Path, log: str) -> Program:
         """Any program on this host, in the background until the test ends."""
         program = Program([*self.netns.enter, *command], self.folder / log)

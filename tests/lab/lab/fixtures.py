@@ -79,7 +79,7 @@ def host(lab: Lab, lan: Lan) -> Host:
 
 @pytest.fixture
 def daemon(host: Host) -> Daemon:
-    """A hooknet daemon on that host, with its defaults, serving. For one that follows podman: `host.following_daemon()`."""
+    """A hooknet daemon on that host, with its defaults, serving. `host.following_daemon()` follows podman too."""
     daemon = host.daemon()
     daemon.start()
     return daemon

@@ -37,6 +37,8 @@ Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "doma
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 INFINITE = "infinite"
+LONGEST = 1e12
+"""Seconds: beyond any lease, and below what a float can't hold."""
 
 T = TypeVar("T")
 
@@ -146,7 +148,7 @@ def client_id_bytes(text: str) -> bytes:
 
 def parse_duration(value: Any) -> float:
     """Seconds from a number or from text such as "90s", "5m", "1.5h", "2d", "infinite"."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LONGEST:
         seconds = float(value)
     elif isinstance(value, str) and value == INFINITE:
         seconds = float(0xFFFFFFFF)

@@ -33,6 +33,7 @@ def attach_request(request: CniRequest, assign: Assign | None = None) -> AttachR
         "link": link_wanted(conf),
         "l2_only": conf.l2_only or assign is not None,
         "assign": assign,
+        "own_netns": request.own_netns_allowed,
         "given": conf.settings,
         "parameters": conf.options.requested,
         "skip_parameters": conf.options.skipped,

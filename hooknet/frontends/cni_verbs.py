@@ -47,7 +47,7 @@ class LifecycleApi(Protocol):
     async def detach(self, request: DetachRequest) -> None: ...
     async def check(self, request: AttachRequest) -> Attached: ...
     async def collect(self, network: str, valid: Collection[tuple[str, str]]) -> list[HooknetError]: ...
-    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None: ...
+    async def status(self, network: str, parent: str | None, given: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ class Verbs:
     async def _status(self, request: CniRequest) -> None:
         conf = request.wanted
         parent = None if conf.link_in_container else conf.parent
-        await self._lifecycle.status(parent, conf.settings)
+        await self._lifecycle.status(request.network.name, parent, conf.settings)
         if conf.delegate is not None:
             await self._delegates.run(request, Verb.STATUS)
 

@@ -61,7 +61,7 @@ class Attacher:
 
     async def attach(self, request: AttachRequest, timing: Timing) -> Attached:
         """The caller holds the attachment's lock. Raises HooknetError; then nothing is left behind."""
-        async with self._services.machine.netns(request.netns) as netns:
+        async with self._services.machine.netns(request.netns, own=request.own_netns) as netns:
             settings = self._services.config.settings_for(request.key.network, request.given)
             return await self._attach(request, settings, netns, timing)
 

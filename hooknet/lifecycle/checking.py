@@ -26,7 +26,7 @@ class Checker:
             )
         record = entry.record
         async with self._services.machine.netns(request.netns, record.netns_id) as netns:
-            problems = await self._differences(entry, netns)
+            problems = await self._differences(entry, netns, {record.mac, request.mac})
             if request.assign is not None:
                 problems += await netns.missing_fixed(entry.key.ifname, await request.assign())
         if problems:
@@ -39,13 +39,14 @@ class Checker:
             lease=record.binding.lease if record.binding is not None else None,
         )
 
-    async def _differences(self, entry: Entry, netns: Netns) -> list[str]:
+    async def _differences(self, entry: Entry, netns: Netns, macs: set[str | None]) -> list[str]:
+        """`macs`: ours, and the one that a plugin after us in the chain may have set."""
         record, ifname = entry.record, entry.key.ifname
         state = await netns.link_state(ifname)
         if state is None:
             return [f"the interface {ifname} is missing"]
         problems = []
-        if state.mac != record.mac:
+        if state.mac not in macs:
             problems.append(f"{ifname} has the MAC {state.mac}, not {record.mac}")
         if not state.up:
             problems.append(f"{ifname} is down")

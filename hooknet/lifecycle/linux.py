@@ -218,12 +218,14 @@ class LinuxMachine:
         found = netns.identify(path)
         return (found.device, found.inode) if found is not None else None
 
-    def netns(self, path: str, expected: NetnsKey | None = None) -> AbstractAsyncContextManager[Netns]:
-        return self._open(path, expected)
+    def netns(
+        self, path: str, expected: NetnsKey | None = None, *, own: bool = False
+    ) -> AbstractAsyncContextManager[Netns]:
+        return self._open(path, expected, own=own or expected is not None)
 
     @asynccontextmanager
-    async def _open(self, path: str, expected: NetnsKey | None) -> AsyncIterator[Netns]:
-        with netns.open_netns(path) as opened:
+    async def _open(self, path: str, expected: NetnsKey | None, *, own: bool) -> AsyncIterator[Netns]:
+        with netns.open_netns(path, allow_own=own) as opened:
             found = LinuxNetns(self._pool, opened)
             if expected is not None and found.key != expected:
                 raise HooknetError(

@@ -111,8 +111,10 @@ class Machine(Protocol):
     def utc(self, now: float) -> datetime:
         """The wall clock time at a boot time."""
 
-    def netns(self, path: str, expected: NetnsKey | None = None) -> AbstractAsyncContextManager[Netns]:
-        """Open a netns. Raises BAD_NETNS when it is missing, no netns, our own, or not the expected one."""
+    def netns(
+        self, path: str, expected: NetnsKey | None = None, *, own: bool = False
+    ) -> AbstractAsyncContextManager[Netns]:
+        """Open a netns. Raises BAD_NETNS when it is missing, no netns, not the expected one, or ours without `own`."""
 
     def identify(self, path: str) -> NetnsKey | None:
         """(device, inode) of the netns at `path`, None when there is none."""

@@ -35,8 +35,9 @@ class AttachRequest:
     parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours.
     link: None when another plugin made the interface (IPAM only). l2_only: no lease is ours. given: the
     per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
-    request besides the defaults, `parameters_only` to request nothing else. options: further options to send.
-    requested_address: the runtime wants exactly this address. assign: where the addresses come from when another
+    request besides the defaults; skip_parameters: defaults that are not. options: further options to send.
+    requested_address: the runtime wants exactly this address. own_netns: the daemon's own netns is allowed
+    (CNI_NETNS_OVERRIDE). assign: where the addresses come from when another
     IPAM plugin gives them (then `l2_only` is True as well); called when the link is up, and when it raises, the
     whole is undone.
     """
@@ -54,6 +55,7 @@ class AttachRequest:
     skip_parameters: tuple[int, ...] = ()
     options: Mapping[int, bytes] = field(default_factory=dict)
     requested_address: IPv4Address | None = None
+    own_netns: bool = False
     assign: Assign | None = None
 
 

@@ -98,6 +98,9 @@ class Lifecycle:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            if task.done() and not task.cancelled() and task.exception() is None:
+                await self.undo(task.result())  # it succeeded in the moment in which the caller left
+                raise
             if task.cancelled():
                 raise HooknetError(
                     Kind.CANCELLED, f"the ADD of {request.key} was cancelled", details="a DEL came, or a stop"
@@ -187,9 +190,9 @@ class Lifecycle:
                 errors.append(error)
         return errors
 
-    async def status(self, parent: str | None, given: Mapping[str, Any]) -> None:
+    async def status(self, network: str, parent: str | None, given: Mapping[str, Any]) -> None:
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
-        await self._checker.status(parent, self.services.config.settings_for("", given))
+        await self._checker.status(parent, self.services.config.settings_for(network, given))
 
     def views(self) -> list[AttachmentView]:
         """Every attachment, oldest first."""

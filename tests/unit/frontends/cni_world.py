@@ -81,8 +81,8 @@ class FakeLifecycle:
         await self._do("collect", (network, valid))
         return self.collected
 
-    async def status(self, parent, given):
-        await self._do("status", (parent, given))
+    async def status(self, network, parent, given):
+        await self._do("status", (network, parent, given))
 
 
 def attached_for(request):

@@ -215,7 +215,7 @@ def test_status_asks_for_this_parent_with_these_settings(lifecycle):
         lifecycle, verb="STATUS", cniVersion="1.1.0", probe_server=True, environment={"CNI_COMMAND": "STATUS"}
     )
     assert (found.exit_code, found.stdout) == (0, b"")
-    assert lifecycle.seen("status") == [("eth0", {"probe_server": True})]
+    assert lifecycle.seen("status") == [("lan", "eth0", {"probe_server": True})]
 
 
 def test_status_tells_that_no_add_can_be_served(lifecycle):

@@ -29,7 +29,7 @@ WRITABLE_BY_OTHERS = 0o022
 def write(rows: Rows, folder: str, network: str) -> None:
     """Make the file of one network what the registry says. Raises OSError."""
     now = time.time()
-    lines = sorted({line(row) for row in rows.of_file(folder, network) if not row.expired(now)})
+    lines = dict.fromkeys(line(row) for row in rows.of_file(folder, network) if not row.expired(now))
     replace(Path(folder) / file_name(network), HEADER + "".join(lines))
 
 

@@ -101,11 +101,9 @@ class Keeper:
                 return
         if held is not None:
             self._withdraw_what_changed(held, wanted)
-        if wanted is None or not self._claim(wanted):
-            return
-        is_news = held is None or (mark_of(held), place_of(held)) != (mark_of(wanted), place_of(wanted))
-        level = logging.INFO if is_news else logging.DEBUG
-        self._log.log(level, "%s stands for %s, ttl %d s", wanted.name, wanted.address, wanted.ttl)
+        if wanted is not None:
+            still_held = held is not None and held.held and is_same(held, wanted)
+            self._claim(replace(wanted, held=still_held))
 
     def _drop(self, attachment: hooknet.Attachment, lease: hooknet.Lease) -> None:
         with self._registry.open() as rows:
@@ -175,15 +173,13 @@ class Keeper:
             if wanted is None or (wanted.mode, wanted.place) != (held.mode, held.place):
                 self._forget(held)
             return
-        same_name = wanted is not None and mark_of(wanted) == mark_of(held)
-        same_address = wanted is not None and place_of(wanted) == place_of(held)
-        if not (same_name and same_address):
-            self._withdraw(held, forward=not same_name)
+        if wanted is None or not is_same(held, wanted):
+            self._withdraw(held, forward=wanted is None or mark_of(wanted) != mark_of(held))
         if wanted is None:
             self._forget(held)
 
-    def _claim(self, wanted: Registration) -> bool:
-        """Whether the name is ours. Raises Retry and OSError."""
+    def _claim(self, wanted: Registration) -> None:
+        """Make its records, and remember that they are ours. Raises Retry and OSError."""
         with self._registry.open() as rows:
             rows.put(wanted)
             if wanted.mode == "hosts":
@@ -192,10 +188,18 @@ class Keeper:
         if wanted.mode == "update" and self._zones is not None:
             if not self._zones.claim(wanted, succeed=succeed):
                 self._conflict(wanted)
-                return False
+                return
             self._conflicts.pop(key_of(wanted), None)
             self._complaints.fine(wanted.name)
-        return True
+        self._claimed(wanted)
+
+    def _claimed(self, row: Registration) -> None:
+        """The name is ours: news, or as it was."""
+        if not row.held:
+            with self._registry.open() as rows:
+                rows.put(replace(row, held=True))
+        level = logging.DEBUG if row.held else logging.INFO
+        self._log.log(level, "%s stands for %s, ttl %d s", row.name, row.address, row.ttl)
 
     def _conflict(self, wanted: Registration) -> None:
         """The name is someone else's."""
@@ -236,7 +240,7 @@ class Keeper:
         for other in waiting[:1]:
             with self._turns.attempt(key_of(other)) as alone:
                 if alone and self._is_unchanged(other):
-                    self._claim(replace(other, held=True))
+                    self._claim(other)
 
     def _forget(self, row: Registration) -> None:
         with self._registry.open() as rows:
@@ -253,8 +257,13 @@ def is_late(row: Registration, rows: Rows) -> bool:
     return since or row.expired(now)
 
 
+def is_same(one: Registration, other: Registration) -> bool:
+    """Whether their records are the same, but for the times."""
+    return mark_of(one) == mark_of(other) and place_of(one) == place_of(other)
+
+
 def mark_of(row: Registration) -> tuple[str, str, str, bytes]:
-    """What must be the same for records to be the same ones."""
+    """What tells its forward records from others."""
     return row.mode, row.name, row.place, row.dhcid
 
 

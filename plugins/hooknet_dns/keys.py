@@ -83,24 +83,27 @@ def read_private(path: Path, forbidden: int) -> str:
     """The text of a regular file that is root's (or ours) alone. Raises KeyFileError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            check_private(path, os.fstat(descriptor), forbidden)
+            return os.read(descriptor, LARGEST_FILE).decode("utf-8")
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise KeyFileError(f"can't read the key file {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(f"the key file {path} is not a regular file")
-        if status.st_uid not in {0, os.geteuid()}:
-            raise KeyFileError(f"the key file {path} belongs to uid {status.st_uid}: chown it to root")
-        if status.st_mode & forbidden:
-            mode = stat.S_IMODE(status.st_mode)
-            raise KeyFileError(f"the key file {path} can be used by others (mode {mode:04o}): chmod 600 it")
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise KeyFileError(f"the key file {path} is larger than {LARGEST_FILE} bytes")
-    try:
-        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise KeyFileError(f"the key file {path} is not text") from None
+
+
+def check_private(path: Path, status: os.stat_result, forbidden: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"the key file {path} is not a regular file")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise KeyFileError(f"the key file {path} belongs to uid {status.st_uid}: chown it to root")
+    if status.st_mode & forbidden:
+        mode = stat.S_IMODE(status.st_mode)
+        raise KeyFileError(f"the key file {path} can be used by others (mode {mode:04o}): chmod 600 it")
+    if status.st_size > LARGEST_FILE:
+        raise KeyFileError(f"the key file {path} is larger than {LARGEST_FILE} bytes")
 
 
 def parse(text: str, where: str) -> Mapping[str, Key]:

@@ -38,8 +38,8 @@ class Registration:
     """The records of one attachment's lease.
 
     place: the zone of the name, or the folder of the hosts file. reverse_zone: empty without a PTR. obtained,
-    expires: of the lease, seconds since the epoch; None for an infinite one. held: False while the name is someone
-    else's.
+    expires: of the lease, seconds since the epoch; None for an infinite one. held: True once the name is known to be
+    ours, False while it is someone else's or nobody could be asked.
     """
 
     container_id: str

@@ -29,7 +29,7 @@ TIMEOUT_LEAST, TIMEOUT_MOST = 0.1, 5.0
 RFC4702_LEAST = 600.0
 RFC4702_SHARE = 3
 KEY_PLACES = ("key_file", "key_credential", "unsigned")
-DEFAULT_HOSTS_DIR = "/var/lib/hooknet-hosts"
+DEFAULT_HOSTS_DIR = "/run/hooknet/hosts"
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,8 +1,9 @@
 """Real DNS servers on a LAN that take dynamic updates: BIND and Knot, told apart only in this module.
 
-Each is primary for a forward zone and for the LAN's reverse zone, takes updates that are signed with one TSIG key,
-and is asked as any client would ask (`ask`), over the wire, from inside the LAN. Like the DHCP servers whose
-packages would start services they run from .cache/servers.
+Each is primary for a forward zone and for the LAN's reverse zone, takes updates of A, PTR and DHCID records that
+are signed with one TSIG key (and of anything with the administrator's), and is asked as any client would ask, over
+the wire, from inside the LAN. Like the DHCP servers whose packages would start services they run from
+.cache/servers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ $TTL 60
 @ NS ns.{zone}.
 {more}
 """
-GRANT = f"grant {KEY} zonesub ANY;"
+ADMIN = "admin"
 ASK = """\
 import json, sys
 import dns.message, dns.query
@@ -53,7 +54,7 @@ for line in lines:
     zone = name.partition(".")[2] if name.endswith("arpa.") else "{ZONE}."
     update = dns.update.UpdateMessage(zone)
     getattr(update, verb)(name, *words)
-    update.use_tsig(dns.tsig.Key("{KEY}", secret, "{ALGORITHM}"))
+    update.use_tsig(dns.tsig.Key("{ADMIN}", secret, "{ALGORITHM}"))
     answer = dns.query.tcp(update, server, timeout=5, port=int(port))
     assert answer.rcode() == dns.rcode.NOERROR, answer
 """
@@ -105,7 +106,7 @@ class NameServer(ABC):
         self.zone = ZONE
         self.reverse_zone = ".".join([*reversed(str(network.network_address).split(".")[:3]), "in-addr.arpa"])
         self.folder = folder
-        self.secret = new_secret()
+        self.secret, self.admin_secret = new_secret(), new_secret()
         self.folder.mkdir()
         self.zones()
         command = [*netns.enter, executable(self.program), *self.arguments()]
@@ -153,8 +154,8 @@ class NameServer(ABC):
         self.process.stop()
 
     def update(self, *lines: str) -> None:
-        """What another updater with the key does: lines of `add NAME TTL TYPE DATA` or `delete NAME [TYPE]`."""
-        words = [str(self.address), str(self.port), self.secret, *lines]
+        """What an administrator does: lines of `add NAME TTL TYPE DATA` or `delete NAME [TYPE]`."""
+        words = [str(self.address), str(self.port), self.admin_secret, *lines]
         self.netns.run(sys.executable, "-c", UPDATE, *words)
 
     def ask(self, name: str, kind: str = "A", *, check: bool = True) -> list[str]:
@@ -188,11 +189,13 @@ class Bind(NameServer):
     def configuration(self) -> str:
         folder = self.folder
         zones = "".join(
-            f'zone "{name}" {{ type primary; file "{folder}/{file}"; update-policy {{ {GRANT} }}; }};\n'
-            for name, file in ((self.zone, "forward"), (self.reverse_zone, "reverse"))
+            f'zone "{name}" {{ type primary; file "{folder}/{file}"; update-policy {{\n'
+            f"  grant {KEY} zonesub {types} DHCID; grant {ADMIN} zonesub ANY;\n}}; }};\n"
+            for name, file, types in ((self.zone, "forward", "A"), (self.reverse_zone, "reverse", "PTR"))
         )
         return f"""\
 key "{KEY}" {{ algorithm {ALGORITHM}; secret "{self.secret}"; }};
+key "{ADMIN}" {{ algorithm {ALGORITHM}; secret "{self.admin_secret}"; }};
 controls {{ }};
 options {{
   directory "{folder}"; pid-file "{folder}/pid"; session-keyfile "{folder}/session.key";
@@ -216,7 +219,7 @@ class Knot(NameServer):
     def configuration(self) -> str:
         folder = self.folder
         zones = "".join(
-            f"  - domain: {name}\n    file: {folder}/{file}\n    acl: updates\n    zonefile-sync: -1\n"
+            f"  - domain: {name}\n    file: {folder}/{file}\n    acl: [updates, everything]\n    zonefile-sync: -1\n"
             f"    zonefile-load: difference\n    journal-content: all\n"
             for name, file in ((self.zone, "forward"), (self.reverse_zone, "reverse"))
         )
@@ -236,9 +239,16 @@ key:
   - id: {KEY}
     algorithm: {ALGORITHM}
     secret: {self.secret}
+  - id: {ADMIN}
+    algorithm: {ALGORITHM}
+    secret: {self.admin_secret}
 acl:
   - id: updates
     key: {KEY}
+    action: update
+    update-type: [A, PTR, DHCID]
+  - id: everything
+    key: {ADMIN}
     action: update
 zone:
 {zones}"""

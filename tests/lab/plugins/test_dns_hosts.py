@@ -19,7 +19,7 @@ from lab.servers import executable
 import hooknet
 from hooknet.testing import make_attachment, make_lease
 from hooknet.testing.plugins import PluginHarness
-from hooknet_dns.hooks import make_plugin
+from hooknet_dns import make_plugin
 
 NAME = "web.lan.lan.example"
 

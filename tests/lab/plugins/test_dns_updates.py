@@ -19,7 +19,7 @@ from lab.nameservers import KEY, NAME_SERVERS, NameServer, inside, new_secret
 import hooknet
 from hooknet.testing import make_attachment, make_container, make_lease
 from hooknet.testing.plugins import PluginHarness
-from hooknet_dns.hooks import make_plugin
+from hooknet_dns import make_plugin
 
 NAME = "web.lan.lan.example"
 HOUR = 3600

@@ -1,0 +1,123 @@
+"""The dns plugin end to end: real containers, real DNS servers, and names that are right in the end."""
+
+from __future__ import annotations
+
+import pytest
+from lab import Daemon, Host, Lab, eventually
+from lab.nameservers import NAME_SERVERS, NameServer
+
+SETTINGS = """\
+[plugins.dns]
+name = "{template}"
+servers = ["{server}"]
+key_file = "{key}"
+timeout = "1s"
+"""
+RIGHT_IN_THE_END = 30.0
+"""Seconds: a delivery that failed is tried again after 1, 2, 4, 8, … seconds."""
+
+
+@pytest.fixture(params=sorted(NAME_SERVERS))
+def host(request: pytest.FixtureRequest, lab: Lab) -> Host:
+    """A host on a LAN with dnsmasq for addresses, and a network for its containers."""
+    lan = lab.lan()
+    lan.serve("dnsmasq")
+    host = lab.host(lan)
+    host.conflist("example", {"type": "hooknet", "master": "host0"})
+    return host
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, host: Host, lab: Lab) -> NameServer:
+    """On the same LAN, one that takes updates."""
+    kind = request.node.callspec.params["host"]
+    lan = host.lans[0]
+    server = NAME_SERVERS[kind](lan.netns, lan.address(1), lan.network, lab.folder / "dns")
+    lab.cleanup.callback(server.stop)
+    server.start()
+    return server
+
+
+def daemon_on(host: Host, server: NameServer, template: str = "{name}.{network}.lan.example") -> Daemon:
+    config = SETTINGS.format(template=template, server=server.where, key=server.key_file())
+    daemon = host.following_daemon(config=config)
+    daemon.start()
+    return daemon
+
+
+def nothing_of(server: NameServer, name: str, address: str) -> bool:
+    return not (server.ask(name) or server.ask(name, "DHCID") or server.names(address))
+
+
+def test_a_containers_name_is_there_while_it_lives_and_gone_afterwards(
+    host: Host, server: NameServer
+) -> None:
+    daemon_on(host, server)
+    container = host.podman.start("web", network="example")
+    address = str(container.address())
+    eventually(lambda: server.names(address) == ["web.example.lan.example"], what="the PTR record")
+    assert server.addresses("web.example.lan.example") == {address}
+    container.rm()
+    eventually(lambda: nothing_of(server, "web.example.lan.example", address), what="nothing is left")
+
+
+def test_a_container_recreated_under_its_name_has_it_again(host: Host, server: NameServer) -> None:
+    daemon_on(host, server)
+    for _ in range(3):
+        container = host.podman.start("web", network="example")
+        address = str(container.address())
+        eventually(
+            lambda: server.addresses("web.example.lan.example") == {str(container.address())}, what="A"
+        )  # noqa: B023
+        container.rm()
+    eventually(lambda: nothing_of(server, "web.example.lan.example", address), what="nothing is left")
+
+
+def test_a_foreign_name_is_not_overwritten_and_the_container_runs(host: Host, server: NameServer) -> None:
+    daemon = daemon_on(host, server, "{name}.lan.example")
+    container = host.podman.start("printer", network="example")
+    daemon.wait_for(r"printer\.lan\.example is not ours in DNS")
+    assert container.address() in host.lans[0].server.addresses()
+    container.rm()
+    eventually(lambda: daemon.leases() == [], what="the lease is given back")
+    assert server.ask_with_ttl("printer.lan.example") == [("192.0.2.9", 60)]
+
+
+def test_a_server_that_was_down_for_a_whole_life_is_right_in_the_end(host: Host, server: NameServer) -> None:
+    """Two containers, one gone and one alive when the server comes back; hooknet was restarted meanwhile."""
+    daemon = daemon_on(host, server)
+    server.stop()
+    gone = host.podman.start("gone", network="example")
+    past = str(gone.address())
+    daemon.wait_for(r"can't be reached|did not answer in time")
+    alive = host.podman.start("alive", network="example")
+    gone.rm()
+    daemon.restart()
+    assert daemon.hooknet("plugins").stdout.count("dns") >= 1
+    server.start()
+    eventually(
+        lambda: server.names(alive.address()) == ["alive.example.lan.example"],
+        within=RIGHT_IN_THE_END,
+        what="the living",
+    )
+    eventually(
+        lambda: nothing_of(server, "gone.example.lan.example", past),
+        within=RIGHT_IN_THE_END,
+        what="the gone one",
+    )
+    assert server.addresses("alive.example.lan.example") == {str(alive.address())}
+
+
+def test_a_name_is_removed_after_a_server_was_down_at_the_end(host: Host, server: NameServer) -> None:
+    daemon = daemon_on(host, server)
+    container = host.podman.start("web", network="example")
+    address = str(container.address())
+    eventually(lambda: server.names(address), what="the PTR record")
+    server.stop()
+    container.rm()
+    daemon.wait_for(r"can't be reached|did not answer in time")
+    server.start()
+    gone = "nothing is left"
+    eventually(
+        lambda: nothing_of(server, "web.example.lan.example", address), within=RIGHT_IN_THE_END, what=gone
+    )

@@ -7,16 +7,13 @@ when it is a macvlan and the netns is there. A DEL that comes while the ADD runs
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
 
 from hooknet.errors import HooknetError
-from hooknet.lifecycle.ending import Endings
+from hooknet.lifecycle.ending import Endings, entered
 from hooknet.lifecycle.entries import Entry
-from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.requests import DetachRequest
 from hooknet.lifecycle.services import Services
 from hooknet.model import ReleaseReason
-from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)
 
@@ -45,22 +42,13 @@ class Detacher:
         record = entry.record
         async with (
             self._services.registry.identities.hold(record.client_id),
-            AsyncExitStack() as stack,
+            self._endings.netns_of(record) as netns,
         ):
-            netns = await self._enter(stack, record.attachment.netns, record.netns_id)
             ours = record.mode is not None
             await self._endings.end(entry, netns, reason, delete_link=delete_link and ours, silent=silent)
 
-    async def _enter(self, stack: AsyncExitStack, path: str, expected: NetnsKey | None) -> Netns | None:
-        try:
-            return await stack.enter_async_context(self._services.machine.netns(path, expected))
-        except HooknetError as error:
-            log.debug("the netns %s can't be entered: %s", path, error)
-            return None
-
     async def _delete_stray(self, path: str, ifname: str) -> None:
-        async with AsyncExitStack() as stack:
-            netns = await self._enter(stack, path, None)
+        async with entered(self._services.machine, path) as netns:
             if netns is None:
                 return
             try:

@@ -4,15 +4,18 @@ Rules.
 - The RELEASE is a frame, sent from the container's netns while that exists (a server in a sibling container does
   not hear the parent), else from the parent with the container's source MAC.
 - No RELEASE, retried or late, leaves for an identity that a newer generation holds or is acquiring.
-- An ending never raises for what the network did. What could not be sent stays in the journal as RELEASING and is
-  tried again by reconcile until the lease has run out.
+- The `release` hooks are committed with RELEASING, so a daemon that is killed here still owes them.
+- An ending never raises for what the network or the kernel did. What could not be sent or removed stays in the
+  journal as RELEASING and is tried again by reconcile, in the container's netns while that is the same one, until
+  the lease has run out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from hooknet.dhcp.effects import Send
 from hooknet.dhcp.sends import release_message, release_offer
@@ -21,19 +24,11 @@ from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
-from hooknet.lifecycle.ports import Netns
+from hooknet.lifecycle.ports import Machine, Netns
 from hooknet.model import AttachmentKey, Phase, ReleaseReason
-from hooknet.store.records import Record
+from hooknet.store.records import NetnsKey, Record
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A RELEASE that could not be sent yet."""
-
-    record: Record
-    reason: ReleaseReason
 
 
 class Endings:
@@ -43,7 +38,7 @@ class Endings:
         self._leases = leases
         self._services = leases.services
         self._keeper = keeper
-        self._owed: dict[tuple[AttachmentKey, int], Owed] = {}
+        self._owed: dict[tuple[AttachmentKey, int], Record] = {}
 
     async def end(
         self,
@@ -59,26 +54,29 @@ class Endings:
         record = entry.record
         lease = record.binding.lease if record.binding else None
         deliveries = self._leases.release(entry, lease, reason) if lease is not None else ()
-        entry.record = replace(record, phase=Phase.RELEASING)
-        await self._services.journal.put(entry.record, kept=True)
+        entry.record = releasing = _releasing(record, delete_link=delete_link, silent=silent)
+        written = self._services.journal.put(releasing, deliveries, kept=True)
         self._services.registry.remove(entry)
+        await written
         self._leases.moved(entry.parent)
-        sent = silent or await self.send_release(record, netns)
-        if netns is not None and delete_link:
-            await self._delete_link(netns, record)
-        if sent:
-            removed = self._services.journal.remove(record.key, record.generation, deliveries)
+        if await self._clean_up(releasing, netns):
+            self._services.journal.remove(record.key, record.generation)
         else:
-            self._owed[record.key, record.generation] = Owed(entry.record, reason)
-            removed = self._services.journal.deliver(deliveries)
+            self._owed[record.key, record.generation] = releasing
         if deliveries:
-            removed.add_done_callback(lambda _: self._services.hooks.wake())
+            self._services.hooks.wake()
         if lease is not None and record.hears:
             self._services.bus.publish(
                 "release", **who(record.attachment), address=str(lease.address), reason=reason.value
             )
 
-    async def send_release(self, record: Record, netns: Netns | None) -> bool:
+    async def _clean_up(self, record: Record, netns: Netns | None) -> bool:
+        """The RELEASE, then the link. True when nothing more is to be done."""
+        sent = await self._send_release(record, netns)
+        removed = netns is None or record.mode is None or await self._delete_link(netns, record)
+        return sent and removed
+
+    async def _send_release(self, record: Record, netns: Netns | None) -> bool:
         """Give back what was, or may have been, granted. True when nothing more is owed to the server."""
         holder = self._services.registry.holder(record.client_id)
         if holder is not None and holder.generation > record.generation:
@@ -112,32 +110,84 @@ class Endings:
             return release_offer(record.offer, record.request, xid)
         return None
 
-    async def _delete_link(self, netns: Netns, record: Record) -> None:
+    async def _delete_link(self, netns: Netns, record: Record) -> bool:
+        successor = self._services.registry.get(record.key)
+        if successor is not None and successor.record.netns_id == record.netns_id:
+            return True  # what is there by that name is not ours any more
         try:
             await netns.delete_link(record.attachment.ifname, record.mac)
         except (HooknetError, OSError) as error:
             log.warning("%s: the interface could not be removed: %s", record.key, error)
+            return False
+        return True
 
     # what is still owed
 
-    def owe(self, record: Record, reason: ReleaseReason) -> None:
+    def owe(self, record: Record) -> None:
         """A RELEASING row of an earlier daemon."""
-        self._owed[record.key, record.generation] = Owed(record, reason)
-
-    def owed(self) -> Iterator[Owed]:
-        return iter(list(self._owed.values()))
+        self._owed[record.key, record.generation] = record
 
     async def retry(self) -> None:
-        """Try every RELEASE that is owed once more; drop those whose lease has run out."""
-        for owed in self.owed():
-            record = owed.record
-            if self._has_lapsed(record) or await self.send_release(record, None):
+        """Try everything that is owed once more; drop what has lapsed."""
+        for record in list(self._owed.values()):
+            async with self._services.registry.keys.hold(record.key):
+                await self._finish(record)
+
+    async def settle(self, key: AttachmentKey) -> None:
+        """Before an ADD under this key: what its predecessors left. The caller holds the key's lock."""
+        for record in list(self._owed.values()):
+            if record.key == key:
+                await self._finish(record)
+
+    async def _finish(self, record: Record) -> None:
+        """Under the identity's lock too, so that no RELEASE leaves while a newer generation is acquiring it."""
+        async with (
+            self._services.registry.identities.hold(record.client_id),
+            self.netns_of(record) as netns,
+        ):
+            if (record.key, record.generation) not in self._owed:
+                return
+            if await self._clean_up(record, netns) or self._has_lapsed(record):
                 del self._owed[record.key, record.generation]
                 self._services.journal.remove(record.key, record.generation)
 
+    @asynccontextmanager
+    async def netns_of(self, record: Record) -> AsyncIterator[Netns | None]:
+        """The netns of an attachment; None when it is gone, as all of an earlier boot are."""
+        if record.boot_id != self._services.machine.boot_id:
+            yield None
+            return
+        async with entered(self._services.machine, record.attachment.netns, record.netns_id) as netns:
+            yield netns
+
     def _has_lapsed(self, record: Record) -> bool:
-        """By the wall clock: the row may be from another boot. Without a binding it is tried once more only."""
+        """By the wall clock: the row may be from another boot. An offer alone is released once and no more."""
         if record.binding is None:
             return True
         expires = record.binding.lease.expires
         return expires is not None and expires.timestamp() <= self._services.machine.wall()
+
+
+def _releasing(record: Record, *, delete_link: bool, silent: bool) -> Record:
+    """The row of an ending, such that a later daemon does neither more nor less than this one was to do."""
+    return replace(
+        record,
+        phase=Phase.RELEASING,
+        mode=record.mode if delete_link else None,
+        offer=None if silent else record.offer,
+        binding=None if silent else record.binding,
+    )
+
+
+@asynccontextmanager
+async def entered(
+    machine: Machine, path: str, expected: NetnsKey | None = None
+) -> AsyncIterator[Netns | None]:
+    """The netns at `path`, None when there is none, or not the expected one."""
+    async with AsyncExitStack() as stack:
+        try:
+            netns = await stack.enter_async_context(machine.netns(path, expected))
+        except HooknetError as error:
+            log.debug("the netns %s can't be entered: %s", path, error)
+            netns = None
+        yield netns

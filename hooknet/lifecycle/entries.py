@@ -41,6 +41,8 @@ class Entry:
         self.owns_link = False
         self.is_being_answered = False
         """From the end of the ADD until the front end says what became of the answer."""
+        self.is_in_doubt = False
+        """An earlier daemon was killed before it knew whether the caller has its answer."""
         self.parent_mtu: int | None = None
         self.ready = asyncio.Event()
         self.gave_up: GaveUp | None = None

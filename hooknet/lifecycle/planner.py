@@ -8,7 +8,9 @@ A container that podman does not know, with a live netns, is never released: it 
 another podman store, or podman may be down. After a reboot of the host every netns is gone: then the leases of
 containers that podman still knows, or while podman can't be asked, are left to lapse, since these containers will
 ask for the same addresses again; those of removed containers are released.
-An attachment whose caller never heard of it (not REPLIED) is undone unless its container lives.
+An attachment that is half made (not yet CONFIGURED) is undone. One that is CONFIGURED and not REPLIED was answered,
+or not: nobody knows. It is undone when podman knows the container and shows no process; else it is kept, since its
+netns and interface live (a runtime that had no answer deletes both, or calls DEL, or asks again).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ class Act(Enum):
         "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE
     )
     UNDO = "undo"  # half made and nobody waits for it
-    ADOPT = "adopt"  # complete but for the answer, and its container lives: it is REPLIED
+    ADOPT = "adopt"  # complete but for the answer, and nothing says that its container is gone: it is REPLIED
     REPAIR = "repair"  # the address is missing from the interface: verify the lease and set it again
     RESTORE = "restore"  # a live lease without a client (daemon start)
 
@@ -136,7 +138,7 @@ def _decide(  # noqa: PLR0911 - one return per sentence of the rule
     if seen.netns != record.netns_id:
         return Act.RELEASE, f"its netns path {record.attachment.netns} has another inode"
     if record.phase is not Phase.REPLIED:
-        return _unanswered(record, picture)
+        return _unanswered(record, seen, picture)
     if seen.has_link is False:
         return Act.RELEASE, f"its interface {record.key.ifname} is gone"
     if dead_since is not None and picture.now - dead_since >= picture.period:
@@ -157,15 +159,17 @@ def _after_reboot(record: Record, picture: Picture) -> tuple[Act, str]:
     return Act.RELEASE, "the host was rebooted and its container was removed"
 
 
-def _unanswered(record: Record, picture: Picture) -> tuple[Act, str] | None:
-    if picture.podman is None:
-        if record.phase is Phase.CONFIGURED:
-            return None  # its container may live: ask podman first
-        return Act.UNDO, f"it was left at {record.phase.value}"
-    known = picture.podman.get(record.key.container_id)
-    if known is not None and known.alive and record.phase is Phase.CONFIGURED:
+def _unanswered(record: Record, seen: Seen, picture: Picture) -> tuple[Act, str]:
+    if record.phase is not Phase.CONFIGURED:
+        return Act.UNDO, f"it was left at {record.phase.value} and its caller never heard"
+    if seen.has_link is False:
+        return Act.UNDO, f"its interface {record.key.ifname} is gone"
+    known = picture.podman.get(record.key.container_id) if picture.podman is not None else None
+    if known is None:
+        return Act.ADOPT, "its netns lives, and podman knows nothing of it"
+    if known.alive:
         return Act.ADOPT, "its container lives"
-    return Act.UNDO, f"it was left at {record.phase.value} and its caller never heard"
+    return Act.UNDO, "its container does not run and its caller never heard"
 
 
 def _upkeep(held: Held, seen: Seen) -> tuple[Act, str] | None:

@@ -227,20 +227,25 @@ class Lifecycle:
     def _take_over(self, record: Record) -> None:
         self._registry.newest_generation = max(self._registry.newest_generation, record.generation)
         if record.phase is Phase.RELEASING:
-            self._endings.owe(record, ReleaseReason.DETACHED)
+            self._endings.owe(record)
             return
         settings = self.services.config.settings_for(record.key.network, record.given)
         entry = Entry(record, settings)
         entry.owns_link = record.mode is not None
+        entry.is_in_doubt = record.phase is not Phase.REPLIED
         self._registry.add(entry)
 
     async def _make_way(self, request: AttachRequest) -> None:
-        """A predecessor under the same key: alive, it makes this ADD an error; dead or half made, it goes."""
+        """A predecessor under the same key: alive, it makes this ADD an error; dead or half made, it goes.
+
+        So does one whose daemon was killed over the answer: a caller that asks again did not get it.
+        """
+        await self._endings.settle(request.key)
         entry = self._registry.get(request.key)
         if entry is None:
             return
         same_netns = self.services.machine.identify(request.netns) == entry.record.netns_id
-        if entry.is_settled() and same_netns:
+        if entry.is_settled() and same_netns and not entry.is_in_doubt:
             raise HooknetError(
                 Kind.INTERFACE_EXISTS,
                 f"{request.key} is attached already",

@@ -125,12 +125,18 @@ def test_fault_1_what_was_left_half_made_is_undone(phase: Phase, podman: dict[st
     assert acts(decide(replace(RECORD, phase=phase), podman=podman)) == [Act.UNDO]
 
 
-def test_fault_1_configured_without_an_answer_is_undone_unless_its_container_lives() -> None:
+def test_fault_1_configured_without_an_answer_is_undone_when_its_container_does_not_run() -> None:
     configured = replace(RECORD, phase=Phase.CONFIGURED)
-    assert acts(decide(configured, podman=RUNNING)) == [Act.ADOPT]
     assert acts(decide(configured, podman=DEAD)) == [Act.UNDO]
-    assert acts(decide(configured, podman={})) == [Act.UNDO]
-    assert decide(configured, podman=None).actions == ()
+    assert acts(decide(configured, seen=Seen(netns=NETNS, has_link=False))) == [Act.UNDO]
+
+
+@pytest.mark.parametrize("podman", [None, {}, RUNNING])
+def test_fault_1_configured_without_an_answer_is_kept_unless_podman_knows_better(
+    podman: dict[str, Known] | None,
+) -> None:
+    """The answer may have arrived: a container that lives must not lose its lease."""
+    assert acts(decide(replace(RECORD, phase=Phase.CONFIGURED), podman=podman)) == [Act.ADOPT]
 
 
 def test_after_a_start_of_the_daemon_a_live_lease_is_restored() -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -37,6 +37,7 @@ Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "doma
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 INFINITE = "infinite"
+TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 
@@ -187,6 +188,41 @@ def bind(cls: type[T], data: Mapping[str, Any], where: str) -> T:
         ) from None
     except HooknetError as error:
         raise HooknetError(Kind.BAD_CONFIG, f"{where}: {error.message}", hint=error.hint) from None
+
+
+def settings_from_text(given: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Per-network settings that can only be given as text (netavark's options), as `Config.settings_for` takes them.
+
+    Flags are true or false, lists are separated by commas. Raises BAD_CONFIG naming `where`, the key and the remedy.
+    """
+    hints = get_type_hints(NetworkSettings)
+    typed: dict[str, Any] = {}
+    for key, text in given.items():
+        name = key.replace("-", "_")
+        if name not in hints:
+            raise unknown_key(key, list(hints), where)
+        try:
+            typed[name] = _from_text(hints[name], text.strip())
+        except ValueError as error:
+            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key}: {error}") from None
+    bind(NetworkSettings, typed, where)
+    return typed
+
+
+def _from_text(hint: Any, text: str) -> Any:
+    """What `bind` takes for a field of this type; durations and addresses it takes as text anyway."""
+    if hint is bool:
+        if text.lower() not in TRUTHS:
+            raise ValueError(f"expected true or false, got {text!r}")
+        return TRUTHS[text.lower()]
+    if get_origin(hint) is tuple:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if int in get_args(hint):
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(f"expected a whole number, got {text!r}") from None
+    return text
 
 
 def is_duration(annotation: Any, value: Any) -> bool:

@@ -49,11 +49,11 @@ class Event(Enum):
     DISCOVER = "DISCOVER sent"
     OFFER = "OFFER taken"
     ACK = "ACK"
-    ACK_TO_CHECK = "ACK, strict check"
+    ACK_TO_CHECK = "ACK (strict)"
     CLEAR = "no conflict"
     NAK = "NAK"
     GIVE_UP = "no answer"
-    KEEP = "no answer, lease kept"
+    KEEP = "no answer (lease kept)"
     IPV6_ONLY = "IPv6 only"
     T1 = "T1"
     T2 = "T2"
@@ -80,7 +80,6 @@ TABLE: dict[State, dict[Event, State]] = {
         Event.DISCOVER: State.SELECTING,
         Event.REBOOT: State.INIT_REBOOT,
         Event.RESUME: State.BOUND,
-        Event.RESTART: State.INIT,
         Event.RELEASE: State.INIT,
     },
     State.SELECTING: {

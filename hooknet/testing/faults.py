@@ -24,13 +24,13 @@ class Faults:
     delay: tuple[float, float] = (0.0001, 0.0003)
     late: float = 1.5
 
-    def arrivals(self, random: Random) -> list[float]:
-        """After how many seconds the copies of one frame arrive; none when it is lost."""
+    def arrivals(self, random: Random) -> list[tuple[float, bool]]:
+        """After how many seconds the copies of one frame arrive, and whether out of order; none when lost."""
         if random.random() < self.loss:
             return []
         copies = 2 if random.random() < self.duplicate else 1
-        return [self._delay(random) for _ in range(copies)]
+        return [self._arrival(random) for _ in range(copies)]
 
-    def _delay(self, random: Random) -> float:
-        late = self.late if random.random() < self.reorder else 0.0
-        return random.uniform(*self.delay) + late
+    def _arrival(self, random: Random) -> tuple[float, bool]:
+        late = random.random() < self.reorder
+        return random.uniform(*self.delay) + (self.late if late else 0.0), late

@@ -34,7 +34,7 @@ from hooknet.testing.frames import Frame
 from hooknet.testing.models import make_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hooknet.dhcp.states import State
     from hooknet.dhcp.wire import ArpPacket
@@ -108,6 +108,7 @@ class Host:
         self.hooks: deque[Heard] = deque(maxlen=REMEMBERED)
         self.sent: deque[Sent] = deque(maxlen=REMEMBERED)
         self.arp_sent: deque[tuple[float, ArpPacket]] = deque(maxlen=REMEMBERED)
+        self.listeners: list[Callable[[Heard], None]] = []
         self.used: deque[Use] = deque(maxlen=REMEMBERED)
         self.declined: list[Offer] = []
         self.gave_up: GaveUp | None = None
@@ -250,16 +251,21 @@ class Host:
             case Bound(binding=binding, reason=reason, previous=previous):
                 self.offer, self.stored = None, binding
                 self._use(binding.lease.address.ip)
-                self.hooks.append(Heard(at=now, reason=reason, lease=binding.lease, previous=previous))
+                self._tell(Heard(at=now, reason=reason, lease=binding.lease, previous=previous))
             case Lost(lease=lease, reason=why):
                 self._drop_address()
                 self.stored = None
-                self.hooks.append(Heard(at=now, reason=why, lease=lease))
+                self._tell(Heard(at=now, reason=why, lease=lease))
             case Declined(offer=offer):
                 self.declined.append(offer)
             case GaveUp():
                 self.gave_up = effect
         self._lan.tell(self.mac, in_words(effect))
+
+    def _tell(self, heard: Heard) -> None:
+        self.hooks.append(heard)
+        for listener in self.listeners:
+            listener(heard)
 
     def _send(self, effect: Send) -> None:
         if not self.plugged:

@@ -8,8 +8,8 @@
     lan.run(YEAR)
 
 Nothing sleeps: the clock jumps from one event to the next, so a year of renewals takes a second or two.
-Messages travel as bytes through the real codec. Everything random comes from the seed: the same seed is the
-same history, and `lan.history` tells it.
+Messages travel as bytes through the real codec. `lan.checks` are called after every event. Everything random
+comes from the seed: the same seed is the same history, and `lan.history` tells it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hooknet.dhcp.messages import Message, MessageType, decode, encode
-from hooknet.dhcp.wire import ARP_REPLY, BROADCAST_MAC, arp_packet, parse_arp
+from hooknet.dhcp.wire import ARP_REPLY, ARP_REQUEST, BROADCAST_MAC, arp_packet, parse_arp
 from hooknet.testing.clock import FakeClock
 from hooknet.testing.faults import Faults
 from hooknet.testing.frames import Frame
@@ -32,11 +32,11 @@ from hooknet.testing.hosts import Host
 from hooknet.testing.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hooknet.dhcp.settings import ClientSettings
 
-MOST_EVENTS = 2_000_000
+MOST_EVENTS = 1_000_000
 """In one `run`: more is a busy loop."""
 HISTORY = 2000
 
@@ -70,9 +70,12 @@ class Lan:
         self.servers: list[Server] = []
         self.squatters: list[Squatter] = []
         self._history: deque[tuple[float, str, object]] = deque(maxlen=HISTORY)
-        self._nodes: list[Node] = []
+        self.checks: list[Callable[[], None]] = []
+        self._dhcp_nodes: list[Node] = []
+        self._arrivals: dict[tuple[str, str], float] = {}
         self._events: list[Event] = []
         self._numbers = count()
+        self._squatters = count(1)
 
     # building
 
@@ -83,22 +86,26 @@ class Lan:
         settings.setdefault("mac", f"02:00:00:00:ff:{number:02x}")
         server = Server(name=name or f"server{number}", **settings)
         self.servers.append(server)
-        self._nodes.append(ServerPort(self, server))
+        self._dhcp_nodes.append(ServerPort(self, server))
         return server
 
     def host(self, name: str | None = None, settings: ClientSettings | None = None, **request: Any) -> Host:
         """A host, not attached yet. `request`: fields of its LeaseRequest."""
         host = Host(self, len(self.hosts) + 1, name, settings, request)
         self.hosts.append(host)
-        self._nodes.append(host)
+        self._dhcp_nodes.append(host)
         return host
 
     def squatter(self, address: str) -> Squatter:
         """Somebody who uses an address without asking anybody."""
-        squatter = Squatter(self, IPv4Address(address), f"02:00:00:00:ee:{len(self.squatters) + 1:02x}")
+        squatter = Squatter(self, IPv4Address(address), f"02:00:00:00:ee:{next(self._squatters) & 255:02x}")
         self.squatters.append(squatter)
-        self._nodes.append(squatter)
         return squatter
+
+    def send_away(self, squatters: Iterable[Squatter]) -> None:
+        """Unplug squatters for good."""
+        for squatter in list(squatters):
+            self.squatters.remove(squatter)
 
     # time
 
@@ -140,6 +147,8 @@ class Lan:
             event = heapq.heappop(self._events)
             self.clock.advance(max(event.at, self.now))
             event.act()
+            for check in self.checks:
+                check()
             yield
         raise AssertionError("a busy loop; what happened last:\n" + self.story())
 
@@ -148,10 +157,20 @@ class Lan:
     def transmit(self, frame: Frame) -> None:
         """Put a frame on the wire: who is meant hears it, if the faults let them."""
         self.tell(frame.source, frame)
-        for node in self._nodes:
+        listeners: Sequence[Node] = (*self.hosts, *self.squatters) if frame.arp else self._dhcp_nodes
+        for node in listeners:
             if node.mac != frame.source and frame.destination in {BROADCAST_MAC, node.mac}:
-                for delay in self.faults.arrivals(self.random):
-                    self.after(delay, partial(node.hears, frame))
+                for delay, late in self.faults.arrivals(self.random):
+                    self.at(self._arrival(frame.source, node.mac, delay, late), partial(node.hears, frame))
+
+    def _arrival(self, source: str, target: str, delay: float, late: bool) -> float:
+        """When a frame arrives. Frames between two nodes keep their order, but for those that are late."""
+        at = self.now + delay
+        if late:
+            return at
+        at = max(at, self._arrivals.get((source, target), 0.0))
+        self._arrivals[source, target] = at
+        return at
 
     def mac_of(self, address: IPv4Address) -> str | None:
         """What ARP would find."""
@@ -192,10 +211,11 @@ class ServerPort:
 
     def hears(self, frame: Frame) -> None:
         server = self._server
-        if frame.arp or not server.online:
+        if not server.online:
             return
         for reply in server.answer(self._lan.now, decode(frame.payload)):
-            self._lan.transmit(Frame(server.mac, destination(reply), server.address, encode(reply)))
+            frame = Frame(server.mac, destination(reply), server.address, encode(reply))
+            self._lan.after(server.delay, partial(self._lan.transmit, frame))
 
 
 class Squatter:
@@ -212,8 +232,10 @@ class Squatter:
         self._send(BROADCAST_MAC, self.address)
 
     def hears(self, frame: Frame) -> None:
-        packet = parse_arp(frame.payload) if frame.arp else None
-        if self.awake and packet is not None and packet.target == self.address:
+        packet = parse_arp(frame.payload)
+        if not self.awake or packet is None or packet.operation != ARP_REQUEST:
+            return
+        if packet.target == self.address:
             self._send(frame.source, packet.sender)
 
     def _send(self, destination: str, target: IPv4Address) -> None:

@@ -32,11 +32,10 @@ Behaviour = Callable[["Server", Message], Sequence[Message]]
 
 @dataclass(slots=True)
 class Grant:
-    """What a server has written down. `expires`: boot time of the simulation, seconds. `firm`: by an ACK."""
+    """What a server has written down. `expires`: boot time of the simulation, seconds."""
 
     address: IPv4Address
     expires: float
-    firm: bool = False
 
 
 @dataclass(slots=True)
@@ -54,7 +53,8 @@ class Server:
     address: its own, and its server-id. network: of its clients. pool: the addresses that it may give, by
     default the ten from .50 on. lease_time, t1, t2: seconds; t1 and t2 None leaves them out. options: further
     ones, raw. authoritative: says NAK to those who ask for an address that is wrong here. rapid_commit: RFC
-    4039. shares: another server whose notes it reads and writes, as a failover pair does.
+    4039. shares: another server whose notes it reads and writes, as a failover pair does. online: hears and
+    answers. delay: seconds until it answers.
     """
 
     def __init__(
@@ -83,8 +83,9 @@ class Server:
         self.authoritative = authoritative
         self.rapid_commit = rapid_commit
         self.online = True
+        self.delay = 0.0
         self.grants: dict[bytes, Grant] = shares.grants if shares is not None else {}
-        self.declined: list[IPv4Address] = []
+        self.declined: list[IPv4Address] = shares.declined if shares is not None else []
         self.released: list[IPv4Address] = []
         self.heard: deque[Message] = deque(maxlen=REMEMBERED)
         self.now = 0.0
@@ -189,7 +190,7 @@ class Server:
     def grant(self, to: Message, address: IPv4Address) -> Message:
         """An ACK, written down."""
         ends = math.inf if self.lease_time == FOREVER else self.now + self.lease_time
-        self.grants[client_of(to)] = Grant(address, ends, firm=True)
+        self.grants[client_of(to)] = Grant(address, ends)
         return self.reply(to, MessageType.ACK, address)
 
     # the rules
@@ -217,8 +218,6 @@ class Server:
 
     def _selected(self, message: Message, known: Grant | None) -> Sequence[Message]:
         if message.server_id != self.address:
-            if known is not None and not known.firm:
-                del self.grants[client_of(message)]
             return ()
         if known is None or known.address != message.requested_address:
             return (self.refuse(message),)

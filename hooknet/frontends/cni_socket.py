@@ -27,14 +27,18 @@ import socket
 import struct
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hooknet.cni.envelope import LONGEST_HEADER, Envelope, encode_answer, parse_body, parse_header
 from hooknet.cni.versions import NEWEST, Verb
 from hooknet.errors import HooknetError, Kind
-from hooknet.frontends.cni_verbs import Answer, LifecycleApi, Verbs, failure, nothing
+from hooknet.frontends.cni_verbs import Answer, Verbs, failure, nothing
+from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
+from hooknet.frontends.netavark.driver import DriverVerbs, failed
+from hooknet.frontends.netavark.driver import LifecycleApi as DriverApi
 from hooknet.frontends.programs import to_the_end
 from hooknet.logids import LogId
+from hooknet.netavark.driver import DriverVerb, is_driver_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,7 +49,7 @@ log = logging.getLogger(__name__)
 
 CREDENTIALS = struct.Struct("3i")
 CHUNK = 65536
-WORTH_FINISHING = frozenset({Verb.DEL.value, Verb.GC.value})
+WORTH_FINISHING = frozenset({Verb.DEL.value, Verb.GC.value, DriverVerb.TEARDOWN.value})
 HTTP_METHODS = (b"CONNECT ", b"GET ", b"POST ")
 TO_HTTP = (
     b"HTTP/1.0 501 this is hooknet: put its dhcp plugin before the distribution's in cni_plugin_dirs\r\n"
@@ -83,12 +87,16 @@ class Peer:
     uid: int
 
 
+class DoorApi(CniApi, DriverApi, Protocol):
+    """What both kinds of callers need of the lifecycle."""
+
+
 class CniServer:
     """Serves shims. `owner`: the uid that is served; 0 in a daemon. `before_add`: see `Verbs`."""
 
     def __init__(
         self,
-        lifecycle: LifecycleApi,
+        lifecycle: DoorApi,
         *,
         before_add: Callable[[], Awaitable[object]] = nothing,
         delegates: Delegates | None = None,
@@ -96,6 +104,7 @@ class CniServer:
         limits: Limits | None = None,
     ) -> None:
         self._verbs = Verbs(lifecycle, delegates=delegates, before_add=before_add)
+        self._driver = DriverVerbs(lifecycle, before_setup=before_add)
         self._owner = owner
         self._limits = limits or Limits()
         self._accepting: set[asyncio.Task[None]] = set()
@@ -176,7 +185,8 @@ class CniServer:
 
     async def _converse(self, line: socket.socket, envelope: Envelope) -> Answer | None:
         """Work, answer, and find out whether the answer arrived. None: it did not, and all is undone."""
-        working = asyncio.ensure_future(self._verbs.answer(envelope))
+        verbs = self._driver if is_driver_call(envelope.args, envelope.env) else self._verbs
+        working = asyncio.ensure_future(verbs.answer(envelope))
         leaving = asyncio.ensure_future(departure(line))
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,7 +194,7 @@ class CniServer:
                 return await self._abandon(working, envelope)
             return await to_the_end(self._settle(line, working.result(), leaving))
         except asyncio.CancelledError:
-            await to_the_end(self._break_off(line, working))
+            await to_the_end(self._break_off(line, working, envelope))
             raise
         finally:
             leaving.cancel()
@@ -202,7 +212,7 @@ class CniServer:
 
     async def _abandon(self, working: asyncio.Future[Answer], envelope: Envelope) -> Answer | None:
         """The caller is gone: finish what cleans up, undo the rest."""
-        if envelope.env.get("CNI_COMMAND") in WORTH_FINISHING:
+        if verb_of(envelope) in WORTH_FINISHING:
             return await working
         await to_the_end(self._undo(working))
         return None
@@ -213,14 +223,17 @@ class CniServer:
         with contextlib.suppress(asyncio.CancelledError):
             await self._verbs.undelivered(await working)
 
-    async def _break_off(self, line: socket.socket, working: asyncio.Future[Answer]) -> None:
+    async def _break_off(
+        self, line: socket.socket, working: asyncio.Future[Answer], envelope: Envelope
+    ) -> None:
         """The daemon stops: tell the caller to come again."""
         await self._undo(working)
         stopping = HooknetError(
             Kind.TRY_LATER, "the hooknet daemon is stopping", hint="try again when it has started"
         )
         with contextlib.suppress(OSError):
-            answer = failure(stopping, NEWEST)
+            is_driver = is_driver_call(envelope.args, envelope.env)
+            answer = failed(stopping) if is_driver else failure(stopping, NEWEST)
             line.send(encode_answer(answer.exit_code, answer.stdout))
 
     async def _send(self, line: socket.socket, answer: Answer) -> bool:
@@ -251,15 +264,23 @@ class CniServer:
             "container_id": env.get("CNI_CONTAINERID"),
             "ifname": env.get("CNI_IFNAME"),
             "network": essentials.name if essentials is not None else None,
-            "verb": env.get("CNI_COMMAND"),
+            "verb": verb_of(envelope) if envelope is not None else None,
             "plugin": envelope.plugin if envelope is not None else None,
             "pid": peer.pid,
             "code": error.code if error is not None else None,
             "error": str(error) if error is not None else None,
             "outcome": "the caller was gone before the answer" if answer is None else None,
             "ms": round((asyncio.get_running_loop().time() - started) * 1000, 1),
+            **(answer.fields if answer is not None else {}),
         }
         log.log(level, "CNI %s", fields["verb"], extra={"log_id": LogId.NOTE, "fields": fields})
+
+
+def verb_of(envelope: Envelope) -> str | None:
+    """What is asked for: CNI's verb, or netavark's."""
+    if is_driver_call(envelope.args, envelope.env):
+        return envelope.args[1]
+    return envelope.env.get("CNI_COMMAND")
 
 
 def peer_of(line: socket.socket) -> Peer:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hooknet.cni.netconf import Role
@@ -52,7 +52,10 @@ class LifecycleApi(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the shim is told. attached, allocation: of an ADD that succeeded, until its answer is settled."""
+    """What the shim is told. attached, allocation: of an ADD that succeeded, until its answer is settled.
+
+    fields: what the log is to say of a call that is not CNI's.
+    """
 
     exit_code: int = 0
     stdout: bytes = b""
@@ -60,6 +63,7 @@ class Answer:
     error: HooknetError | None = None
     attached: Attached | None = None
     allocation: Allocation | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def nothing() -> None:

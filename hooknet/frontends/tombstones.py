@@ -24,7 +24,10 @@ from hooknet.cni.envelope import LARGEST_TOMBSTONE, Tombstone, parse_tombstone
 from hooknet.cni.request import parse
 from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind
-from hooknet.frontends.cni_verbs import LifecycleApi, Verbs
+from hooknet.frontends.cni_socket import DoorApi
+from hooknet.frontends.cni_verbs import Verbs
+from hooknet.frontends.netavark.driver import DriverVerbs
+from hooknet.netavark.driver import DriverVerb, is_driver_call, verb_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,16 +39,18 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"\d{1,20}-\d{1,10}")
 SET_ASIDE = ".bad"
 WRITABLE_BY_OTHERS = 0o022
+DONE = "%s: detached now, as was asked while no daemon answered"
 
 
 class Tombstones:
     """One folder of tombstones. `owner`: the uid that its files must have; 0 in a daemon."""
 
     def __init__(
-        self, folder: Path, lifecycle: LifecycleApi, *, delegates: Delegates | None = None, owner: int = 0
+        self, folder: Path, lifecycle: DoorApi, *, delegates: Delegates | None = None, owner: int = 0
     ) -> None:
         self._folder = folder
         self._verbs = Verbs(lifecycle, delegates=delegates)
+        self._driver = DriverVerbs(lifecycle)
         self._owner = owner
         self._lock = asyncio.Lock()
 
@@ -109,8 +114,19 @@ class Tombstones:
 
     async def _replay(self, tombstone: Tombstone) -> None:
         envelope = tombstone.envelope
+        if is_driver_call(envelope.args, envelope.env):
+            await self._replay_teardown(tombstone)
+            return
         request = parse(envelope.plugin, envelope.env, envelope.stdin)
         if request.verb is not Verb.DEL:
             raise HooknetError(Kind.UNDECODABLE, f"it is a {request.verb}, and only a DEL is left for later")
         await self._verbs.remove(request, tombstone)
-        log.info("%s: detached now, as was asked while no daemon answered", request.key)
+        log.info(DONE, request.key)
+
+    async def _replay_teardown(self, tombstone: Tombstone) -> None:
+        envelope = tombstone.envelope
+        if verb_of(envelope.args) is not DriverVerb.TEARDOWN:
+            raise HooknetError(
+                Kind.UNDECODABLE, f"it is a {envelope.args[1]}, and only a teardown is left for later"
+            )
+        log.info(DONE, await self._driver.remove(envelope, tombstone))

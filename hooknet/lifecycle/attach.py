@@ -152,6 +152,7 @@ class Attacher:
         entry = Entry(record, settings)
         entry.timing = timing
         entry.parent_mtu = parent.mtu
+        entry.sets_address = request.link is not None or request.sets_address
         return entry
 
     async def _name(self, request: AttachRequest) -> str | None:

@@ -39,6 +39,8 @@ class Entry:
         self.session: Session | None = None
         self.plan: Plan | None = None
         self.owns_link = False
+        self.sets_address = True
+        """Whether the first address is ours to set; an IPAM plugin only tells it."""
         self.is_being_answered = False
         """From the end of the ADD until the front end says what became of the answer."""
         self.is_in_doubt = False

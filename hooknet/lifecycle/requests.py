@@ -33,7 +33,8 @@ class AttachRequest:
     """One interface to attach.
 
     parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours.
-    link: None when another plugin made the interface (IPAM only). l2_only: no lease is ours. given: the
+    link: None when somebody else made the interface. sets_address: address and routes are ours to
+    set all the same (a proxy), not only to be told (an IPAM plugin). l2_only: no lease is ours. given: the
     per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
     request besides the defaults; skip_parameters: defaults that are not. options: further options to send.
     requested_address: the runtime wants exactly this address. own_netns: the daemon's own netns is allowed
@@ -49,6 +50,7 @@ class AttachRequest:
     parent: str | None = None
     mac: str | None = None
     link: LinkWanted | None = None
+    sets_address: bool = False
     l2_only: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[int, ...] = ()

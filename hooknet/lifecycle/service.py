@@ -194,6 +194,16 @@ class Lifecycle:
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
         await self._checker.status(parent, self.services.config.settings_for(network, given))
 
+    async def require_parent(self, name: str) -> None:
+        """Raises PARENT when the host has no such interface, or one that carries no containers."""
+        await self.services.machine.parent(name)
+
+    def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None:
+        """What is attached in `netns` (a path) with this MAC, or else under this interface's name."""
+        inside = [entry for entry in self._registry if entry.record.attachment.netns == netns]
+        found = [e for e in inside if e.record.mac == mac] or [e for e in inside if e.key.ifname == ifname]
+        return found[0].key if found else None
+
     def views(self) -> list[AttachmentView]:
         """Every attachment, oldest first."""
         return [entry.view() for entry in sorted(self._registry, key=lambda e: e.generation)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from lab import Daemon, Host, Lab, eventually
+from lab import Daemon, Host, Lab, Lan, eventually
+from lab.daemon import RUN_DIR
 from lab.nameservers import NAME_SERVERS, NameServer
 
 SETTINGS = """\
@@ -45,6 +48,10 @@ def daemon_on(host: Host, server: NameServer, template: str = "{name}.{network}.
     return daemon
 
 
+def has_address(server: NameServer, name: str, address: str) -> bool:
+    return server.addresses(name) == {address}
+
+
 def nothing_of(server: NameServer, name: str, address: str) -> bool:
     return not (server.ask(name) or server.ask(name, "DHCID") or server.names(address))
 
@@ -63,14 +70,13 @@ def test_a_containers_name_is_there_while_it_lives_and_gone_afterwards(
 
 def test_a_container_recreated_under_its_name_has_it_again(host: Host, server: NameServer) -> None:
     daemon_on(host, server)
+    name, address = "web.example.lan.example", ""
     for _ in range(3):
         container = host.podman.start("web", network="example")
         address = str(container.address())
-        eventually(
-            lambda: server.addresses("web.example.lan.example") == {str(container.address())}, what="A"
-        )  # noqa: B023
+        eventually(partial(has_address, server, name, address), what="the A record")
         container.rm()
-    eventually(lambda: nothing_of(server, "web.example.lan.example", address), what="nothing is left")
+    eventually(lambda: nothing_of(server, name, address), what="nothing is left")
 
 
 def test_a_foreign_name_is_not_overwritten_and_the_container_runs(host: Host, server: NameServer) -> None:
@@ -121,3 +127,15 @@ def test_a_name_is_removed_after_a_server_was_down_at_the_end(host: Host, server
     eventually(
         lambda: nothing_of(server, "web.example.lan.example", address), within=RIGHT_IN_THE_END, what=gone
     )
+
+
+def test_hosts_files_follow_real_containers(lab: Lab, lan: Lan) -> None:
+    host = lab.host(lan)
+    host.conflist("example", {"type": "hooknet", "master": "host0"})
+    config = '[plugins.dns]\nmode = "hosts"\nname = "{name}.{network}.lan.example"\n'
+    host.following_daemon(config=config).start()
+    container = host.podman.start("web", network="example")
+    path, line = RUN_DIR / "hosts/example.hosts", f"{container.address()}\tweb.example.lan.example\n"
+    eventually(lambda: path.exists() and path.read_text(encoding="utf-8").endswith(line), what="the line")
+    container.rm()
+    eventually(lambda: line not in path.read_text(encoding="utf-8"), what="the line goes")

@@ -1,0 +1,122 @@
+"""Where it is measured: the tests' lab, with room for thousands of leases, and boxes that stand for containers.
+
+One LAN, one host, dnsmasq without its ping check (which would delay every OFFER by 3 s) and, where the time is
+taken, without a lease file, which it would write anew, whole, for each ACK: with 1 000 leases that would measure
+dnsmasq.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab import Daemon, Host, Lab, Lan, world
+from lab.daemon import install_shims
+from lab.podman import make_image_store
+from lab.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+NETWORK = IPv4Network("10.77.0.0/16")
+FIRST, LAST = 256, 60_000
+CLONE_NEWNET = 0x40000000
+NAMES = Path("/run/netns")
+
+numbers = itertools.count(1)
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Box:
+    """A network namespace that plays one container after the other: each ADD has a new container id."""
+
+    def __init__(self, netns: str) -> None:
+        self.netns = netns
+        self.path = NAMES / netns
+        self.renew()
+
+    def renew(self) -> None:
+        """Another container."""
+        self.name = f"box{next(numbers)}"
+        self.container_id = f"{self.name}-{os.getpid()}"
+
+
+class Ground:
+    """A LAN and a host for one part of the run.
+
+    t1: seconds after which leases are renewed; None: half an hour. lease_file: whether the server writes one.
+    """
+
+    def __init__(self, t1: int | None = None, *, lease_file: bool = False) -> None:
+        folder = world.FOLDER
+        folder.mkdir(exist_ok=True)
+        self.shims = folder / "shims"
+        if not self.shims.exists():
+            install_shims(self.shims)
+            make_image_store(folder / "images")
+        self.lab = Lab(folder, images=folder / "images/root", shims=self.shims)
+        self.lan: Lan = self.lab.lan()
+        self.lan.serve(
+            "dnsmasq",
+            network=NETWORK,
+            first=FIRST,
+            last=LAST,
+            t1=t1,
+            t2=None if t1 is None else t1 * 2,
+            extra=("dhcp-lease-max=20000", *(() if lease_file else ("leasefile-ro",))),
+        )
+        self.host: Host = self.lab.host(self.lan)
+        self._boxes: list[Box] = []
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        enter(self.host.netns.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lab.close()
+        batch("netns delete", (box.netns for box in self._boxes))
+        setns(self._home)
+        os.close(self._home)
+
+    def daemon(self, config: str = "") -> Daemon:
+        """hooknet, serving, which follows the host's podman as it would on a real one."""
+        self.host.podman.service()
+        daemon = self.host.daemon(config, podman_url=self.host.podman.url)
+        daemon.start()
+        return daemon
+
+    def boxes(self, count: int) -> list[Box]:
+        """`count` empty boxes; those of an earlier call are not given out again."""
+        names = [f"bench{next(numbers)}" for _ in range(count)]
+        batch("netns add", names)
+        new = [Box(name) for name in names]
+        self._boxes += new
+        return new
+
+
+def enter(path: Path) -> None:
+    """Put this thread, and with it every plugin that it runs, into a network namespace."""
+    there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(there)
+    finally:
+        os.close(there)
+
+
+def setns(descriptor: int) -> None:
+    if libc.setns(descriptor, CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def batch(command: str, names: Iterator[str] | list[str]) -> None:
+    run(["ip", "-force", "-batch", "-"], stdin="".join(f"{command} {name}\n" for name in names), check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
 
 import pytest
 
@@ -184,3 +185,11 @@ def test_times_of_a_made_lease_fit_together() -> None:
     assert (short.t1, short.t2) == (40, 70)
     assert (infinite.t1, infinite.t2, infinite.expires) == (None, None, None)
     assert make_lease(lease_time=80, t1=5).t1 == 5
+
+
+def test_the_example_in_the_docs_runs() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "dhcp-states.md"
+    _, _, rest = page.read_text(encoding="utf-8").partition("```python\n")
+    example, _, _ = rest.partition("```")
+    assert "lan.run_until" in example
+    exec(compile(example, str(page), "exec"), {})

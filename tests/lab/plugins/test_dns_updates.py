@@ -167,6 +167,15 @@ def test_a_name_that_people_made_is_neither_overwritten_nor_deleted(
     assert server.names(lease.address.ip) == []
 
 
+def test_a_foreign_name_for_our_very_address_is_not_deleted(here: Hooknet, server: NameServer) -> None:
+    lease = here.lease(50)
+    server.update(f"add {NAME}. 60 A {lease.address.ip}")
+    with pytest.raises(hooknet.Retry):
+        here.post(lease)
+    here.release(lease)
+    assert server.ask_with_ttl(NAME) == [(str(lease.address.ip), 60)]
+
+
 def test_a_name_without_an_address_is_still_someones(here: Hooknet, server: NameServer) -> None:
     server.update(f'add {NAME}. 60 TXT "reserved"')
     with pytest.raises(hooknet.Retry):
@@ -181,6 +190,26 @@ def test_records_that_people_add_to_our_name_stay(here: Hooknet, server: NameSer
     here.release(lease)
     assert server.ask(NAME, "TXT") == ['"a note"']
     assert server.ask(NAME) == server.ask(NAME, "DHCID") == []
+
+
+def test_a_name_that_still_has_an_ipv6_address_keeps_its_mark(here: Hooknet, server: NameServer) -> None:
+    """A DHCPv6 server may know the same client by the same DHCID (RFC 4703 section 5.5)."""
+    lease = here.lease(50)
+    here.post(lease)
+    server.update(f"add {NAME}. 60 AAAA 2001:db8::50")
+    here.release(lease)
+    assert (server.ask(NAME), server.ask(NAME, "AAAA")) == ([], ["2001:db8::50"])
+    assert server.ask(NAME, "DHCID") != []
+
+
+def test_a_ptr_that_people_changed_is_left_with_its_mark(here: Hooknet, server: NameServer) -> None:
+    lease = here.lease(50)
+    here.post(lease)
+    pointer = lease.address.ip.reverse_pointer
+    server.update(f"delete {pointer}. PTR", f"add {pointer}. 60 PTR desk.lan.example.")
+    here.release(lease)
+    assert server.names(lease.address.ip) == ["desk.lan.example"]
+    assert server.ask(pointer, "DHCID") != []
 
 
 def test_another_hosts_name_stays_until_it_goes_and_is_ours_then(
@@ -241,6 +270,8 @@ def test_a_late_removal_leaves_the_same_client_at_its_new_address(
     assert server.addresses(NAME) == {str(after.address.ip)}
     assert server.names(after.address.ip) == [NAME]
     assert server.names(before.address.ip) == []
+    here.release(after)  # the mark was left, so the name is still known to be ours
+    assert nothing_left(server, after)
 
 
 def test_late_news_of_a_lease_does_not_replace_its_successors_ptr(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.daemon import RUN_DIR
 from lab.host import Host
 from lab.lan import Lan
+from lab.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,7 @@ class Lab:
         self.images = images
         self.shims = shims
         self.cleanup = ExitStack()
-        self.cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.cleanup.callback(remove, self.folder)
         self.cleanup.callback(shutil.rmtree, RUN_DIR, ignore_errors=True)
 
     def lan(self) -> Lan:
@@ -54,3 +55,8 @@ class Lab:
 
     def close(self) -> None:
         self.cleanup.close()
+
+
+def remove(folder: Path) -> None:
+    """Delete it, and nothing that is mounted in it: podman mounts, and a bind of /dev is the machine's /dev."""
+    run(["rm", "-rf", "--one-file-system", folder], check=False)

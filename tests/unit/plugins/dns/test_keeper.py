@@ -15,7 +15,7 @@ import hooknet
 from hooknet.testing import make_attachment, make_lease
 from hooknet_dns import keeper as keeping
 from hooknet_dns.keeper import Keeper
-from hooknet_dns.registry import Registration, Registry
+from hooknet_dns.registry import Registration, Registry, Rows
 from hooknet_dns.settings import Config, Policies
 
 SETTINGS: dict[str, Any] = {
@@ -289,6 +289,24 @@ def test_what_is_abandoned_is_withdrawn_and_what_an_heir_has_is_not(
     for _ in range(3):
         hold(dns, lease(50, lease_time=None), TWIN)
     assert (model.seen(), model.named()) == ({NAME: "192.0.2.50"}, {"192.0.2.50": NAME})
+
+
+def test_what_was_renewed_in_the_meantime_is_not_abandoned(
+    dns: Keeper, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(dns, lease(70, lease_time=None), TWIN)
+    stale = replace(model_row(dns, TWIN), obtained=1.0)
+    monkeypatch.setattr(Rows, "abandoned", lambda *_: stale)
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0**9)
+    hold(dns, lease(50), make_attachment(container_name="db"))
+    assert NAME in model.seen()
+
+
+def model_row(dns: Keeper, attachment: hooknet.Attachment) -> Registration:
+    with dns._registry.open() as rows:
+        row = rows.get(attachment)
+    assert row is not None
+    return row
 
 
 def test_what_is_abandoned_and_can_not_be_withdrawn_holds_up_nobody(

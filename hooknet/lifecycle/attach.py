@@ -21,7 +21,7 @@ from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
 from hooknet.dhcp.names import host_label
 from hooknet.dhcp.settings import ClientSettings
 from hooknet.errors import HooknetError, Kind, Refused
-from hooknet.kernel.links import MacInUse, Parent
+from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.identity import client_id_for, fallback_client_id
@@ -123,7 +123,7 @@ class Attacher:
         )
         mac = (
             request.mac
-            or await self._present_mac(request, netns)
+            or await self._present_mac(request, netns, parent)
             or _random_mac(services.randomness.getrandbits(40))
         )
         wish = self._wish(request, settings, name, mac)
@@ -163,10 +163,10 @@ class Attacher:
         container = await self._services.podman.lookup(request.key.container_id)
         return container.pod if container is not None else None
 
-    async def _present_mac(self, request: AttachRequest, netns: Netns) -> str | None:
-        """Under another main plugin the interface is there, and has its MAC."""
+    async def _present_mac(self, request: AttachRequest, netns: Netns, parent: Parent) -> str | None:
+        """Under another main plugin the interface is there, and has its MAC; a passthru macvlan has its parent's."""
         if request.link is not None:
-            return None
+            return parent.mac if request.link.mode == MacvlanMode.PASSTHRU else None
         state = await netns.link_state(request.key.ifname)
         if state is None:
             raise HooknetError(
@@ -257,7 +257,7 @@ class Attacher:
         while True:
             entry.owns_link = True
             try:
-                return await netns.make_link(parent, request.key.ifname, mac, request.link)
+                link = await netns.make_link(parent, request.key.ifname, mac, request.link)
             except MacInUse as error:
                 entry.owns_link = False
                 if loop.time() >= give_up:
@@ -265,6 +265,9 @@ class Attacher:
             except HooknetError:
                 entry.owns_link = False
                 raise
+            else:  # the kernel makes a passthru macvlan with its parent's MAC, whatever it is told
+                is_passthru = request.link.mode == MacvlanMode.PASSTHRU
+                return await netns.adopt_link(request.key.ifname, mac) if is_passthru else link
             await asyncio.sleep(MAC_POLL)
 
     def _name_holder(self, entry: Entry, error: MacInUse) -> HooknetError:

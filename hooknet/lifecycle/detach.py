@@ -14,6 +14,7 @@ from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.requests import DetachRequest
 from hooknet.lifecycle.services import Services
 from hooknet.model import ReleaseReason
+from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,10 @@ class Detacher:
         entry = self._services.registry.get(request.key)
         if entry is not None and is_meant(entry, request):
             await self.end(entry, ReleaseReason.DETACHED, delete_link=request.delete_link)
+            if request.delete_link and entry.record.mode is not None:
+                await self._delete_stray(
+                    entry.record.attachment.netns, request.key.ifname, entry.record.netns_id
+                )
             return entry
         if entry is None and request.netns is not None and request.delete_link:
             await self._delete_stray(request.netns, request.key.ifname)
@@ -47,8 +52,9 @@ class Detacher:
             ours = record.mode is not None
             await self._endings.end(entry, netns, reason, delete_link=delete_link and ours, silent=silent)
 
-    async def _delete_stray(self, path: str, ifname: str) -> None:
-        async with entered(self._services.machine, path) as netns:
+    async def _delete_stray(self, path: str, ifname: str, expected: NetnsKey | None = None) -> None:
+        """The macvlan of that name, whatever its MAC: a later plugin or the container may have changed it."""
+        async with entered(self._services.machine, path, expected) as netns:
             if netns is None:
                 return
             try:

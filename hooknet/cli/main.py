@@ -30,6 +30,8 @@ COMMANDS = (
     "reconcile",
     "config",
     "install",
+    "uninstall",
+    "doctor",
     "daemon",
     "completion",
 )

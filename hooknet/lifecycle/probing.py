@@ -8,16 +8,17 @@ tells "no server" from "no address left".
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from ipaddress import IPv4Address
+from typing import Protocol
 
 from hooknet.dhcp.compose import DEFAULT_PARAMETERS
 from hooknet.dhcp.effects import Send
 from hooknet.dhcp.sends import discover_probe, inform_probe, probe_answer
 from hooknet.dhcp.wire import UdpDatagram
 from hooknet.kernel.links import Parent
-from hooknet.lifecycle.ports import Packet
-from hooknet.lifecycle.services import Services
+from hooknet.lifecycle.ports import Machine, Packet
 from hooknet.model import LeaseRequest
 
 WINDOW = 2.0
@@ -25,21 +26,30 @@ WINDOW = 2.0
 HARDWARE_ETHERNET = b"\x01"
 
 
-async def servers_offering(services: Services, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
+class Asker(Protocol):
+    """Whoever asks: the daemon's services, or `hooknet doctor`, which needs no daemon."""
+
+    @property
+    def machine(self) -> Machine: ...
+    @property
+    def randomness(self) -> random.Random: ...
+
+
+async def servers_offering(asker: Asker, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
     """The servers that would offer something on `parent`. Raises OSError when nothing can be sent."""
     request = _request(parent)
-    xid = services.randomness.getrandbits(32)
-    return await _ask(services, parent, request, discover_probe(request, xid), xid, window)
+    xid = asker.randomness.getrandbits(32)
+    return await _ask(asker, parent, request, discover_probe(request, xid), xid, window)
 
 
-async def servers_answering(services: Services, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
+async def servers_answering(asker: Asker, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
     """The servers that answer an INFORM of the host. Empty where the host has no address on `parent`."""
-    address = await services.machine.address_of(parent.name)
+    address = await asker.machine.address_of(parent.name)
     if address is None:
         return []
     request = _request(parent)
-    xid = services.randomness.getrandbits(32)
-    return await _ask(services, parent, request, inform_probe(request, address, xid), xid, window)
+    xid = asker.randomness.getrandbits(32)
+    return await _ask(asker, parent, request, inform_probe(request, address, xid), xid, window)
 
 
 def _request(parent: Parent) -> LeaseRequest:
@@ -50,7 +60,7 @@ def _request(parent: Parent) -> LeaseRequest:
 
 
 async def _ask(
-    services: Services, parent: Parent, request: LeaseRequest, question: Send, xid: int, window: float
+    asker: Asker, parent: Parent, request: LeaseRequest, question: Send, xid: int, window: float
 ) -> list[IPv4Address]:
     found: dict[IPv4Address, None] = {}
 
@@ -59,7 +69,7 @@ async def _ask(
             if isinstance(packet, UdpDatagram) and (server := probe_answer(packet.payload, request, xid)):
                 found[server] = None
 
-    line = await services.machine.open_line_on_parent(parent.name)
+    line = await asker.machine.open_line_on_parent(parent.name)
     line.listen(heard)
     try:
         await line.send(question)

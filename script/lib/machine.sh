@@ -14,6 +14,7 @@ packages=(
   iproute2 iptables nftables  # network namespaces, and what the chained plugins call
   libcap2-bin util-linux      # capsh, nsenter, setpriv
   procps
+  systemd                     # systemctl, systemd-analyze, and a systemd to boot in the lab (it is not started here)
   python3 python3-venv
   tcpdump
 )

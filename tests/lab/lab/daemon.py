@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab import hardened
 from lab.process import Program, run
 from lab.wait import eventually
 
@@ -46,11 +47,16 @@ class Daemon(Program):
         self.config.write_text(config, encoding="utf-8")
         self.run_dir = run_dir
         self.state_dir = folder / "state"
-        command: list[str | Path] = [*netns.enter, HOOKNET, "daemon", f"--config={self.config}"]
+        command: list[str | Path] = [*netns.enter, *self._confinement(), HOOKNET, "daemon"]
+        command += [f"--config={self.config}"]
         command += [f"--run-dir={run_dir}", f"--state-dir={self.state_dir}"]
         command += [f"--podman-url={podman_url}"] if podman_url else []
         command += arguments
         super().__init__(command, folder / "daemon.log", env=env)
+
+    def _confinement(self) -> list[str]:
+        """With HOOKNET_LAB_HARDENED=1: the unit's capabilities and mounts. /tmp: what tests' plugins write."""
+        return hardened.prefix(self.run_dir, self.state_dir, Path("/tmp")) if hardened.wanted() else []
 
     @property
     def cni_socket(self) -> Path:

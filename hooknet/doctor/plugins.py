@@ -1,0 +1,133 @@
+"""Are the CNI plugins where podman looks, and do they run?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hooknet.doctor.findings import Finding, note, ok, problem
+from hooknet.doctor.host import Host
+from hooknet.install import containers_conf, record
+from hooknet.install.containers_conf import ContainersConf
+from hooknet.shim.install import DROP_INS, PLUGIN, SIGNATURE
+
+EXECUTABLE = 0o111
+
+
+def read_conf(host: Host) -> ContainersConf:
+    """What podman is configured to do."""
+    return containers_conf.read(host.root, containers_conf.files(host.root, host.environ))
+
+
+def check_shims(host: Host) -> Iterator[Finding]:
+    """`hooknet` is found, is ours, and runs; the drop-ins too, where they were installed."""
+    conf = read_conf(host)
+    found = first(host, conf, PLUGIN)
+    if found is None:
+        yield problem(
+            f"podman finds no CNI plugin {PLUGIN}",
+            "hooknet install",
+            f"it looks in {', '.join(map(str, conf.plugin_dirs))}",
+        )
+    else:
+        yield from check_shim(host, found)
+    installed = record.read(host.root) if host.uid == 0 else None
+    for name in DROP_INS:
+        place = first(host, conf, name)
+        is_ours = place is not None and is_shim(host, place)
+        if is_ours and place is not None:
+            yield from check_shim(host, place)
+        elif installed is not None and installed.drop_in:
+            yield problem(
+                f"podman takes the CNI plugin {name} from {place or 'nowhere'}, not from hooknet",
+                "hooknet install, which lists its directory first again",
+                f"cni_plugin_dirs comes from {conf.plugin_dirs_from or 'podman itself'}",
+            )
+
+
+def check_shim(host: Host, path: Path) -> Iterator[Finding]:
+    """One file that podman would run."""
+    text = (host.root.read(path) or b"").decode(errors="replace")
+    if SIGNATURE.decode() not in text:
+        yield problem(f"{path} is not hooknet's", "move it away, then: hooknet install")
+        return
+    broken = False
+    for what, name in (("interpreter", "PYTHON"), ("daemon", "DAEMON")):
+        written = re.search(rf"^{name}=(/.*)$", text, re.MULTILINE)
+        if written is not None and not runs(host, Path(written[1])):
+            broken = True
+            yield problem(
+                f"the {what} of {path} is missing: {written[1]}",
+                "hooknet install, by the hooknet that is to be used",
+            )
+    ran = host.run(str(path), stdin='{"cniVersion":"1.0.0"}', env={"CNI_COMMAND": "VERSION"})
+    if not answers(None if ran is None or ran.code else ran.stdout):
+        yield problem(f"{path} does not run", "see what it says: CNI_COMMAND=VERSION " + str(path))
+    elif not broken:
+        yield ok(f"{path} runs")
+
+
+def check_networks(host: Host) -> Iterator[Finding]:
+    """Networks that still go to the reference's daemon."""
+    conf = read_conf(host)
+    place = first(host, conf, "dhcp")
+    if place is not None and is_shim(host, place):
+        return
+    for path, network in containers_conf.networks(host.root, conf.networks):
+        if any(ipam_of(plugin) == "dhcp" for plugin in plugins_of(network)):
+            yield note(
+                f"the network {network.get('name')} says `dhcp`, which the reference's plugin serves ({path})",
+                "hooknet install --drop-in, to have hooknet serve it unchanged",
+            )
+
+
+def first(host: Host, conf: ContainersConf, name: str) -> Path | None:
+    """Where podman would take a plugin from."""
+    places = [folder / name for folder in conf.plugin_dirs]
+    return next((place for place in places if host.root.exists(place)), None)
+
+
+def is_shim(host: Host, path: Path) -> bool:
+    return SIGNATURE in (host.root.read(path) or b"")
+
+
+def runs(host: Host, path: Path) -> bool:
+    found = host.owner(host.root.place(path))
+    return found is not None and bool(found[1] & EXECUTABLE)
+
+
+def answers(stdout: str | None) -> bool:
+    """Whether this is CNI's answer to VERSION."""
+    try:
+        return "1.0.0" in json.loads(stdout or "")["supportedVersions"]
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def plugins_of(network: dict[str, object]) -> list[dict[str, object]]:
+    """The plugins of a conflist, or the one of a single configuration."""
+    listed = network.get("plugins", [network])
+    return [plugin for plugin in listed if isinstance(plugin, dict)] if isinstance(listed, list) else []
+
+
+def ipam_of(plugin: dict[str, object]) -> object:
+    ipam = plugin.get("ipam")
+    return ipam.get("type") if isinstance(ipam, dict) else None
+
+
+def leasing(plugin: dict[str, object]) -> bool:
+    """Whether this plugin of a network gets its address by DHCP."""
+    ipam = ipam_of(plugin)
+    return ipam in {"dhcp", PLUGIN} or (plugin.get("type") == PLUGIN and ipam is None)
+
+
+def parents(host: Host) -> list[str | None]:
+    """The interfaces that networks with DHCP hang on; None for the default route's."""
+    found: dict[str | None, None] = {}
+    for _, network in containers_conf.networks(host.root, read_conf(host).networks):
+        for plugin in filter(leasing, plugins_of(network)):
+            name = plugin.get("master") or plugin.get("bridge")
+            found[name if isinstance(name, str) else None] = None
+    return list(found) or [None]

@@ -1,0 +1,78 @@
+"""Will podman call us at all: is it there, with CNI, and is its configuration what it seems?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hooknet.doctor.findings import Finding, note, ok, problem, skipped
+from hooknet.doctor.host import Host, Line
+from hooknet.doctor.plugins import read_conf
+from hooknet.install.containers_conf import VARIABLE
+
+SOCKET = Path("/run/podman/podman.sock")
+
+
+def check_rootless(host: Host) -> Iterator[Finding]:
+    """Rootless podman can't have an address on the LAN, and neither can the doctor see everything."""
+    if host.uid != 0:
+        yield problem(
+            "this is not root: rootless podman can't give containers addresses on the LAN",
+            "run containers as root (sudo podman run …), and the doctor too: sudo hooknet doctor",
+            "making a macvlan takes root in the host's network namespace",
+        )
+
+
+def check_podman(host: Host) -> Iterator[Finding]:
+    """podman, its version, and files of its configuration that it can't use."""
+    ran = host.run("podman", "--version")
+    if ran is None or ran.code:
+        yield problem("podman does not run here", "install podman: apt install podman, dnf install podman")
+        return
+    yield ok(ran.stdout.strip())
+    conf = read_conf(host)
+    for path, text in conf.problems:
+        yield problem(f"podman's {path}: {text}", "correct the file; a list is best written whole")
+    if chosen := host.environ.get(VARIABLE):
+        yield note(
+            f"CONTAINERS_CONF is set here: podman reads {chosen} and nothing else",
+            "unset it, or list hooknet's directory in that file",
+        )
+
+
+def check_backend(host: Host) -> Iterator[Finding]:
+    """CNI, or netavark, which runs no CNI plugins."""
+    if host.uid != 0:
+        yield skipped("the network back end of rootful podman: only root can ask", "sudo hooknet doctor")
+        return
+    conf = read_conf(host)
+    ran = host.run("podman", "info", "--format", "{{.Host.NetworkBackend}}")
+    backend = ran.stdout.strip() if ran is not None and ran.code == 0 else conf.backend
+    match backend:
+        case "cni":
+            yield ok("podman uses CNI")
+        case "":
+            said = ran.stderr.strip().splitlines()[-1:] if ran is not None else []
+            yield problem("podman does not tell its network back end", "podman info", " ".join(said))
+        case _:
+            yield problem(
+                f"podman uses {backend}, which runs no CNI plugins",
+                'write [network] network_backend = "cni" into /etc/containers/containers.conf, remove containers and '
+                "networks, and reboot; podman 5 is mostly built without CNI, and podman 6 has none",
+                f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
+            )
+
+
+def check_events(host: Host) -> Iterator[Finding]:
+    """Without podman's socket hooknet works, but notices late what podman forgot to say."""
+    match host.line(SOCKET):
+        case Line.SERVED:
+            yield ok(f"podman's events can be followed on {SOCKET}")
+        case Line.DENIED:
+            yield skipped(f"{SOCKET} may be opened by root only", "sudo hooknet doctor")
+        case Line.MISSING | Line.DEAD:
+            yield note(
+                f"podman's socket {SOCKET} is not served",
+                "systemctl enable --now podman.socket",
+                "its events tell of containers that went without a DEL; without them that is noticed within a minute",
+            )

@@ -1,0 +1,126 @@
+"""The host of `host.py`, for real."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hooknet
+from hooknet.config import DEFAULT_RUN_DIR
+from hooknet.doctor.host import Line, Ran, Servers
+from hooknet.install.root import Root
+from hooknet.kernel import capabilities, links
+from hooknet.kernel.links import Parent
+from hooknet.kernel.pool import KernelPool
+from hooknet.lifecycle.linux import LinuxMachine
+from hooknet.lifecycle.ports import Machine
+from hooknet.lifecycle.probing import servers_answering, servers_offering
+
+PATIENCE = 10.0
+WINDOW = 4.0
+"""Seconds for answers: a server that pings an address before it offers it takes three."""
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks DHCP servers without a daemon."""
+
+    machine: Machine
+    randomness: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class ThisHost:
+    """`ask_status`: gets `/v1/status` of the daemon, whose sockets are in `run_dir`."""
+
+    ask_status: Callable[[], Mapping[str, Any]]
+    run_dir: Path = DEFAULT_RUN_DIR
+    root: Root = field(default_factory=Root)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    uid: int = field(default_factory=os.geteuid)
+
+    def run(self, *command: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Ran | None:
+        try:
+            done = subprocess.run(  # noqa: S603 - constant words and paths of our own
+                command,
+                input=stdin,
+                env=None if env is None else {**self.environ, **env},
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def line(self, socket_path: Path) -> Line:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            try:
+                line.connect(str(socket_path))
+            except FileNotFoundError:
+                return Line.MISSING
+            except PermissionError:
+                return Line.DENIED
+            except BlockingIOError:
+                return Line.SERVED  # its backlog is full: somebody is there, and busy
+            except OSError:
+                return Line.DEAD
+        return Line.SERVED
+
+    def status(self) -> Mapping[str, Any]:
+        return self.ask_status()
+
+    def parent(self, name: str | None) -> Parent:
+        return links.parent(name or links.default_parent())
+
+    def ask_servers(self, parent: str) -> Servers:
+        return asyncio.run(ask(self.parent(parent)))
+
+    def missing_capabilities(self, pid: int | None = None) -> list[str]:
+        status = capabilities.STATUS if pid is None else Path(f"/proc/{pid}/status")
+        return capabilities.missing_capabilities(status)
+
+    def owner(self, path: Path) -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_uid, found.st_mode
+
+    def free(self, path: Path) -> int | None:
+        try:
+            found = os.statvfs(path)
+        except OSError:
+            return None
+        return found.f_bavail * found.f_frsize
+
+    def now(self) -> float:
+        return time.time()
+
+    def newest(self) -> float:
+        return Path(hooknet.__file__).stat().st_mtime
+
+
+async def ask(parent: Parent) -> Servers:
+    """Both questions at once: the window is waited for once."""
+    pool = KernelPool(THREADS)
+    try:
+        asker = Asker(LinuxMachine(pool), random.SystemRandom())
+        offering, informing = await asyncio.gather(
+            servers_offering(asker, parent, WINDOW), servers_answering(asker, parent, WINDOW)
+        )
+    finally:
+        pool.close()
+    return Servers(tuple(map(str, offering)), tuple(map(str, informing)))

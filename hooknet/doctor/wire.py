@@ -1,0 +1,84 @@
+"""The parent interface, and who answers DHCP on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
+from hooknet.doctor.host import Host
+from hooknet.errors import HooknetError
+from hooknet.kernel.links import Parent
+from hooknet.kernel.parents import require_usable
+
+SHOW_LINKS = "ip link shows the interfaces"
+
+
+def check_parents(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
+    """Exists, Ethernet, not wireless, nobody's port, up, with a carrier."""
+    for name in names:
+        try:
+            parent = host.parent(name)
+            require_usable(parent)
+        except HooknetError as error:
+            yield from_error(error, SHOW_LINKS)
+            continue
+        if not parent.carrier:
+            yield problem(
+                f"{parent.name} has no carrier",
+                "plug in the cable, and see whether the switch port is up",
+                "an ADD waits for it, and fails at its deadline",
+            )
+        else:
+            how = "the default route's" if name is None else "the parent"
+            yield ok(f"{parent.name} ({how}) is up, MTU {parent.mtu}, {parent.mac}")
+
+
+def check_servers(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
+    """A DISCOVER that nobody follows up, and an INFORM: neither takes a lease."""
+    for name in names:
+        parent = usable(host, name)
+        if parent is None:
+            continue
+        if "NET_RAW" in host.missing_capabilities():
+            yield skipped(f"DHCP servers on {parent.name}: asking takes root", "sudo hooknet doctor")
+            continue
+        yield from ask(host, parent.name)
+
+
+def ask(host: Host, parent: str) -> Iterator[Finding]:
+    try:
+        found = host.ask_servers(parent)
+    except OSError as error:
+        yield problem(f"nothing can be sent on {parent}: {error.strerror}", "ip -s link show " + parent)
+        return
+    match found.offering:
+        case (one,):
+            yield ok(f"{one} offers addresses on {parent}")
+        case (_, *_):
+            yield note(
+                f"several DHCP servers answer on {parent}: {', '.join(found.offering)}",
+                'if they are not meant to, name the right one: allow_servers = ["ADDRESS/32"] in hooknet.toml',
+                "the first answer wins, so addresses may come from either",
+            )
+        case _ if found.informing:
+            yield problem(
+                f"{', '.join(found.informing)} answers on {parent}, and offers no address",
+                "enlarge its pool or shorten its leases (the plugin short-lease asks for shorter ones)",
+                "its pool is probably exhausted, or it knows no range for this network",
+            )
+        case _:
+            yield problem(
+                f"no DHCP server answers on {parent}",
+                "is it the right interface and VLAN? Is the server up? Do switches filter DHCP (snooping, port "
+                "security)? A server on this very host does not hear its own parent: put it elsewhere",
+            )
+
+
+def usable(host: Host, name: str | None) -> Parent | None:
+    """The parent, if it is worth asking on."""
+    try:
+        parent = host.parent(name)
+        require_usable(parent)
+    except HooknetError:
+        return None  # `check_parents` has said why
+    return parent if parent.carrier else None

@@ -1,0 +1,55 @@
+"""A network for `podman run --network NAME`: a conflist where podman keeps its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.install import containers_conf
+from hooknet.install.containers_conf import ContainersConf
+from hooknet.install.planning import Planning
+from hooknet.shim.install import PLUGIN
+
+NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+PARENT_NAME = re.compile(r"[^\s/:]{1,15}")
+VERSION = "0.4.0"
+"""The newest that every podman with CNI reads: Ubuntu 22.04's refuses 1.0.0."""
+
+
+def plan_network(planning: Planning, name: str, parent: str | None, conf: ContainersConf) -> None:
+    """Raises BAD_CONFIG when the name is taken by a network that is not the same."""
+    require_names(name, parent)
+    path = conf.networks / f"90-{name}.conflist"
+    wanted = conflist(name, parent)
+    for other, found in containers_conf.networks(planning.root, conf.networks):
+        if found.get("name") == name and found != wanted:
+            raise HooknetError(
+                Kind.BAD_CONFIG,
+                f"there is a network {name} already, in {other}",
+                hint="choose another name, or remove it: podman network rm",
+            )
+        if found == wanted:
+            return
+    planning.once(path, (json.dumps(wanted, indent=2) + "\n").encode(), 0o644)
+    if planning.root.is_machine and parent is not None and not Path("/sys/class/net", parent).exists():
+        planning.notes.append(f"there is no interface {parent} now (ip link shows the names)")
+
+
+def require_names(name: str, parent: str | None) -> None:
+    """Raises BAD_CONFIG for names that podman or the kernel would refuse."""
+    if not NETWORK_NAME.fullmatch(name):
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{name!r} can't be a network's name", hint="letters and digits, then also _ . -"
+        )
+    if parent is not None and (not PARENT_NAME.fullmatch(parent) or parent in {".", ".."}):
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{parent!r} can't be an interface's name", hint="ip link shows the names"
+        )
+
+
+def conflist(name: str, parent: str | None) -> dict[str, object]:
+    """A network with hooknet as its main plugin; without a parent it takes the interface of the default route."""
+    plugin = {"type": PLUGIN} | ({} if parent is None else {"master": parent})
+    return {"cniVersion": VERSION, "name": name, "plugins": [plugin]}

@@ -1,0 +1,145 @@
+"""What `hooknet install` would change, found out by looking only.
+
+Order matters: the record first, then what nobody sees yet (group, directories, configuration, shims), then what makes
+podman use it (containers.conf, a network), and last the units and what systemd is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.install import containers_conf, group, units
+from hooknet.install.changes import AddGroup
+from hooknet.install.containers_conf import ContainersConf
+from hooknet.install.network import plan_network
+from hooknet.install.plan_units import plan_units
+from hooknet.install.planning import Plan, Planning, Wanted
+from hooknet.install.program import interpreter
+from hooknet.install.record import STATE_DIR, Record
+from hooknet.install.root import Root
+from hooknet.install.units import Running
+from hooknet.shim import install as shim
+from hooknet.sockets import GROUP
+
+CONFIG = Path("/etc/hooknet/hooknet.toml")
+DROP_IN_DIR = Path("/usr/local/libexec/hooknet/cni")
+DELEGATES_DIR = Path("/var/lib/cni")
+PODMAN_SOCKET = "podman.socket"
+LOCAL = (Path("/usr/local"), Path("/opt"))
+
+
+def plan(
+    root: Root, wanted: Wanted, before: Record | None, *, running: Running, environ: Mapping[str, str]
+) -> Plan:
+    """Raises BAD_CONFIG where something of somebody else's is in the way."""
+    before = before or Record()
+    wanted = remembered(wanted, before)
+    conf = read_conf(root, environ)
+    planning = Planning(root, before, wanted)
+    planning.directory(STATE_DIR, 0o700)
+    if not group.exists(root, GROUP):
+        planning.changes.append(AddGroup(GROUP, group.free_gid(root)))
+    planning.directory(CONFIG.parent, 0o700)
+    planning.once(CONFIG, default_config(), 0o600)
+    planning.directory(DELEGATES_DIR)
+    plan_shims(planning, wanted, conf)
+    if wanted.network is not None:
+        plan_network(planning, wanted.network, wanted.parent, conf)
+    if units.is_used(root):
+        plan_units(planning, wanted, running)
+    else:
+        planning.notes.append(f"systemd is not here: let your init start `{wanted.daemon} daemon` at boot")
+    planning.notes += notes_on_podman(root, conf, environ, running)
+    return planning.finished()
+
+
+def remembered(wanted: Wanted, before: Record) -> Wanted:
+    """What an earlier installation was asked for goes on, so that an upgrade is a plain `hooknet install`."""
+    return replace(
+        wanted,
+        drop_in=wanted.drop_in or before.drop_in,
+        cni_dir=wanted.cni_dir or (None if before.cni_dir is None else Path(before.cni_dir)),
+        socket=wanted.socket or (None if before.socket is None else Path(before.socket)),
+    )
+
+
+def read_conf(root: Root, environ: Mapping[str, str]) -> ContainersConf:
+    """What podman is configured to do without us. Raises BAD_CONFIG for one that podman itself can't read."""
+    files = containers_conf.files(root, environ if root.is_machine else {})
+    conf = containers_conf.read(root, [path for path in files if path != containers_conf.OURS])
+    for path, problem in conf.problems:
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"podman's {path} can't be used: {problem}", hint="correct it, and install again"
+        )
+    return conf
+
+
+def default_config() -> bytes:
+    """hooknet.toml with every setting in it, commented out."""
+    return resources.files(__package__).joinpath("hooknet.toml").read_bytes()
+
+
+def plan_shims(planning: Planning, wanted: Wanted, conf: ContainersConf) -> None:
+    """`hooknet` where podman looks; with drop_in all three in a directory of their own, which podman is told of."""
+    choices = shim.Choices(daemon=wanted.daemon, interpreter=interpreter(planning.root), socket=wanted.socket)
+    content = shim.text(choices).encode()
+    folder = wanted.cni_dir or (DROP_IN_DIR if wanted.drop_in else plugin_dir(conf))
+    for name in shim.NAMES if wanted.drop_in else (shim.PLUGIN,):
+        planning.file(folder / name, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
+    if wanted.drop_in:
+        plan_first_place(planning, folder, conf)
+    elif folder not in conf.plugin_dirs:
+        planning.notes.append(
+            f"podman does not look for CNI plugins in {folder}: list it in cni_plugin_dirs, or give --drop-in"
+        )
+
+
+def plugin_dir(conf: ContainersConf) -> Path:
+    """Where podman looks for plugins and distributions put none; else where it looks first. Raises BAD_CONFIG."""
+    if not conf.plugin_dirs:
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"{conf.plugin_dirs_from} lists no directory for CNI plugins",
+            hint="--drop-in lists one",
+        )
+    local = [path for path in conf.plugin_dirs if any(path.is_relative_to(folder) for folder in LOCAL)]
+    return (local or list(conf.plugin_dirs))[0]
+
+
+def plan_first_place(planning: Planning, folder: Path, conf: ContainersConf) -> None:
+    """The part of containers.conf that lists `folder` first. Raises BAD_CONFIG when it would not count."""
+    ours, origin = containers_conf.OURS, conf.plugin_dirs_from
+    if origin is not None and origin.parent == ours.parent and origin.name > ours.name:
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"{origin} sets cni_plugin_dirs, and is read after {ours.name}",
+            details="the last list wins",
+            hint=f"give it a name that sorts before {ours.name}, or list {folder} first in it by hand",
+        )
+    planning.file(ours, containers_conf.with_first(folder, conf.plugin_dirs))
+
+
+def notes_on_podman(
+    root: Root, conf: ContainersConf, environ: Mapping[str, str], running: Running
+) -> list[str]:
+    """What of podman stands in hooknet's way, or would help it."""
+    notes = []
+    if conf.backend == "netavark":
+        notes.append(
+            f'{conf.backend_from} says network_backend = "netavark", which runs no CNI plugins: hooknet is not used '
+            'until it says "cni"'
+        )
+    if root.is_machine and (chosen := environ.get(containers_conf.VARIABLE)):
+        notes.append(f"CONTAINERS_CONF is set: a podman that sees it reads {chosen} and nothing else")
+    has_socket = any(root.exists(folder / PODMAN_SOCKET) for folder in units.SEARCHED)
+    enabled = root.exists(units.FOLDER / "sockets.target.wants" / PODMAN_SOCKET)
+    if has_socket and not enabled and not running.active(PODMAN_SOCKET):
+        notes.append(
+            "podman.socket is not enabled, and hooknet follows podman's events there: systemctl enable --now "
+            + PODMAN_SOCKET
+        )
+    return notes

@@ -1,0 +1,78 @@
+"""The part of an installation that systemd has in it: our units, the reference's, and what systemctl is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hooknet.install import units
+from hooknet.install.changes import MakeLink, RemoveFile, Run
+from hooknet.install.planning import Planning, Wanted
+from hooknet.install.units import Reference, Running
+
+
+def plan_units(planning: Planning, wanted: Wanted, running: Running) -> None:
+    """Our units and what enables them; the reference's make room."""
+    texts = {name: units.text(name, wanted.daemon) for name in units.UNITS}
+    written = {name for name, text in texts.items() if planning.file(units.FOLDER / name, text.encode())}
+    for name, text in texts.items():
+        for path, target in units.links_of(name, text):
+            planning.link(path, target)
+    for found in units.references(planning.root, running):
+        if found.is_used:
+            plan_migration(planning, found, takes_over=wanted.drop_in or found.is_hooknet)
+    if planning.root.has_systemd:
+        plan_systemctl(planning, running, written)
+
+
+def plan_migration(planning: Planning, found: Reference, *, takes_over: bool) -> None:
+    """Disable the reference's units where hooknet takes their place; what they were is kept for `uninstall`."""
+    if not takes_over:
+        planning.notes.append(
+            f"{found} are there and stay: conflists that say `dhcp` go on to use the reference's daemon; --drop-in "
+            "lets hooknet serve them"
+        )
+        return
+    planning.changes += [RemoveFile(path) for path in found.links]
+    stopped = found.active if found.is_hooknet else ()
+    if stopped:
+        planning.changes.append(Run(("systemctl", "stop", *stopped)))
+    record = planning.record
+    planning.record = replace(
+        record,
+        disabled={**record.disabled, **{str(path): target for path, target in found.links.items()}},
+        stopped=tuple(dict.fromkeys((*record.stopped, *stopped))),
+    )
+    planning.notes.append(about(found, planning))
+
+
+def about(found: Reference, planning: Planning) -> str:
+    """What happens to units of the reference, and what is left to do."""
+    if found.is_hooknet:
+        return f"{found} start hooknet, whose own units take their place: they are disabled, and no lease is dropped"
+    if found.active:
+        return (
+            f"{found} are disabled, and left running: the reference's daemon goes on to renew what it leased, new "
+            "containers are hooknet's; restart the old ones (podman restart), and then: systemctl stop "
+            + " ".join(found.active)
+        )
+    disabled = any(Path(path).name.startswith(found.name) for path in planning.record.disabled)
+    return f"{found} are there, and {'disabled' if disabled else 'not enabled'}: hooknet.socket takes their place"
+
+
+def plan_systemctl(planning: Planning, running: Running, written: set[str]) -> None:
+    """Tell systemd what changed. A daemon that runs takes up a new unit; it drops no lease.
+
+    Sockets can't take the place of those that a running daemon made for itself: then it is stopped first.
+    """
+    links = any(isinstance(change, MakeLink | RemoveFile) for change in planning.changes)
+    if written or links:
+        planning.changes.append(Run(("systemctl", "daemon-reload")))
+    idle = [name for name in units.SOCKETS if not running.active(name)]
+    serving = running.active(units.SERVICE)
+    if serving and idle:
+        planning.changes.append(Run(("systemctl", "stop", units.SERVICE)))
+    elif serving and units.SERVICE in written:
+        planning.changes.append(Run(("systemctl", "restart", units.SERVICE)))
+    if idle:
+        planning.changes.append(Run(("systemctl", "start", *idle)))

@@ -265,3 +265,16 @@ def test_two_hosts_that_are_given_one_address_do_not_both_keep_it() -> None:
     lan.run(30)
     assert first.address == FIRST
     assert second.address != FIRST
+
+
+def test_a_lease_that_is_given_back_while_it_is_checked_is_released() -> None:
+    lan = Lan()
+    server = lan.server()
+    host = lan.host("web", STRICT)
+    host.attach()
+    lan.run(1)
+    assert host.state is State.PROBING
+    host.release()
+    lan.run(10)
+    assert server.released == [FIRST]
+    assert (host.state, host.client.deadline, host.reasons) == (State.INIT, None, [])

@@ -26,7 +26,7 @@ from hooknet.frontends.cni_socket import CniServer
 from hooknet.frontends.control.server import ControlServer
 from hooknet.frontends.metrics import Metrics
 from hooknet.frontends.tombstones import Tombstones
-from hooknet.hooks import Plugins
+from hooknet.hooks import Plugins, PluginState
 from hooknet.kernel.capabilities import missing_capabilities
 from hooknet.kernel.pool import KernelPool
 from hooknet.kernel.watch import Change, LinkEvent, LinkWatcher
@@ -39,9 +39,9 @@ from hooknet.lifecycle.services import Services
 from hooknet.podman import PodmanEvent
 from hooknet.podmans import Podmans
 from hooknet.report import Report
-from hooknet.sockets import Sockets, open_sockets
+from hooknet.sockets import Sockets, open_proxy_socket, open_sockets
 from hooknet.store.journal import Journal, Loaded
-from hooknet.systemd import Notifier, listen_sockets
+from hooknet.systemd import PROXY, Notifier, listen_sockets
 
 log = logging.getLogger(__name__)
 
@@ -181,10 +181,21 @@ class Daemon:
         cni = CniServer(self.lifecycle, before_add=self.tombstones.collect)
         await cni.start(sockets.cni)
         self._stack.push_async_callback(cni.stop, self.config.daemon.stop_timeout)
+        if PROXY in self._handed or self.config.netavark.proxy:
+            await self._serve_proxy()
         control = ControlServer(self.report, self.metrics)
         await control.start(sockets.control)
         self._stack.push_async_callback(control.stop)
         self.metrics.watch(self.report)
+
+    async def _serve_proxy(self) -> None:
+        """Netavark's dhcp-proxy: imported only here, so that it costs nobody else memory."""
+        from hooknet.frontends.netavark.proxy import ProxyServer
+
+        listening = self._stack.enter_context(open_proxy_socket(self._handed))
+        proxy = ProxyServer(self.lifecycle, self.podmans.lookup, self.lifecycle.reconciler.poke)
+        await proxy.start(listening)
+        self._stack.push_async_callback(proxy.stop, self.config.daemon.stop_timeout)
 
     def _ready(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
@@ -233,9 +244,14 @@ class Daemon:
         self.config = settings
         logs.setup(settings.daemon.log_format, settings.daemon.log_level)
         self.lifecycle.reconfigure(settings)
+        before = self._active_plugins()
         changed += await self.plugins.reload(settings)
+        await self.lifecycle.introduce(self._active_plugins() - before)
         self.bus.publish("daemon", state="reloaded", changes=len(changed))
         return changed
+
+    def _active_plugins(self) -> set[str]:
+        return {report.name for report in self.plugins.report() if report.state == PluginState.ACTIVE}
 
     def _reload_by_signal(self) -> None:
         self.lifecycle.services.spawn(self._reload_quietly(), "reload")
@@ -298,9 +314,16 @@ class Daemon:
 def describe_changes(before: Config, after: Config) -> list[str]:
     """What of the daemon's own settings differs, a line each."""
     lines = []
-    sections: tuple[Literal["daemon", "podman", "network"], ...] = ("daemon", "podman", "network")
+    sections: tuple[Literal["daemon", "podman", "netavark", "network"], ...] = (
+        "daemon",
+        "podman",
+        "netavark",
+        "network",
+    )
     for section in sections:
         old, new = getattr(before, section), getattr(after, section)
         if old != new:
-            lines.append(f"[{section}] changed" + (" (needs a restart)" if section == "podman" else ""))
+            lines.append(
+                f"[{section}] changed" + (" (needs a restart)" if section in {"podman", "netavark"} else "")
+            )
     return lines

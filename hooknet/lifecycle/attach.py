@@ -251,24 +251,29 @@ class Attacher:
         """A pinned MAC may still be held by a dying netns: wait, bounded, then name the holder."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + MAC_WAIT
-        mac = entry.record.mac
-        if request.link is None:
-            return await netns.adopt_link(request.key.ifname, mac)
         while True:
-            entry.owns_link = True
             try:
-                link = await netns.make_link(parent, request.key.ifname, mac, request.link)
+                return await self._try_link(entry, request, netns, parent)
             except MacInUse as error:
-                entry.owns_link = False
                 if loop.time() >= give_up:
                     raise self._name_holder(entry, error) from None
-            except HooknetError:
-                entry.owns_link = False
-                raise
-            else:  # the kernel makes a passthru macvlan with its parent's MAC, whatever it is told
-                is_passthru = request.link.mode == MacvlanMode.PASSTHRU
-                return await netns.adopt_link(request.key.ifname, mac) if is_passthru else link
             await asyncio.sleep(MAC_POLL)
+
+    async def _try_link(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Link:
+        """Make the link, or take the one that the main plugin made. What was not made is not ours to delete."""
+        ifname, mac = request.key.ifname, entry.record.mac
+        if request.link is None:
+            return await netns.adopt_link(ifname, mac)
+        entry.owns_link = True
+        try:
+            link = await netns.make_link(parent, ifname, mac, request.link)
+        except HooknetError:
+            entry.owns_link = False
+            raise
+        if request.link.mode != MacvlanMode.PASSTHRU:
+            return link
+        # the kernel makes a passthru macvlan with its parent's MAC, whatever it is told
+        return await netns.adopt_link(ifname, mac)
 
     def _name_holder(self, entry: Entry, error: MacInUse) -> HooknetError:
         others = (e for e in self._services.registry if e is not entry and e.record.mac == entry.record.mac)

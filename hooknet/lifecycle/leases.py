@@ -9,7 +9,7 @@ only for a lease whose `post_lease` was.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from hooknet.dhcp.effects import Bound, Offer
@@ -107,6 +107,18 @@ class Leases:
         )
         await self.commit(entry.record, deliveries)
         self.publish_lease(entry, binding.lease, reason)
+
+    async def introduce(self, entry: Entry, plugins: Collection[str]) -> None:
+        """Queue `post_lease(RESTORED)` for these plugins only."""
+        binding = entry.record.binding
+        if binding is None:
+            return
+        container = await self.container_for_post_lease(entry)
+        deliveries = self.services.hooks.deliveries_for_post_lease(
+            entry.record.attachment, binding.lease, PostLeaseReason.RESTORED, None, container
+        )
+        await self.services.journal.deliver([one for one in deliveries if one.plugin in plugins])
+        self.services.hooks.wake()
 
     def publish_lease(self, entry: Entry, lease: Lease, reason: PostLeaseReason) -> None:
         """Tell whoever follows hooknet's events."""

@@ -87,6 +87,12 @@ class Lifecycle:
         for entry in self._registry:
             entry.settings = config.settings_for(entry.key.network, entry.record.given)
 
+    async def introduce(self, plugins: Collection[str]) -> None:
+        """Plugins that were activated just now hear RESTORED for every lease in use, as after a start."""
+        for entry in self._registry:
+            if plugins and entry.record.hears:
+                await self._leases.introduce(entry, plugins)
+
     # the use cases
 
     async def attach(self, request: AttachRequest) -> Attached:
@@ -109,11 +115,11 @@ class Lifecycle:
             raise
 
     async def _attach(self, request: AttachRequest) -> Attached:
-        timing = Timing()
+        timing = request.timing
         try:
             async with self._registry.keys.hold(request.key):
                 await self._make_way(request)
-                attached = await self._attacher.attach(request, timing)
+                attached = await self._attacher.attach(request)
         except HooknetError as error:
             self.services.bus.publish(
                 "add-failed",

@@ -114,7 +114,7 @@ class Machine(Protocol):
     def netns(
         self, path: str, expected: NetnsKey | None = None, *, own: bool = False
     ) -> AbstractAsyncContextManager[Netns]:
-        """Open a netns. Raises BAD_NETNS when it is missing, no netns, not the expected one, or ours without `own`."""
+        """Open a netns. BAD_NETNS: it is missing, no netns, not the expected one, or ours without `own`."""
 
     def identify(self, path: str) -> NetnsKey | None:
         """(device, inode) of the netns at `path`, None when there is none."""

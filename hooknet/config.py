@@ -37,7 +37,16 @@ Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "doma
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 INFINITE = "infinite"
-TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+TRUTHS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 
@@ -107,6 +116,13 @@ class PodmanConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetavarkConfig:
+    """`[netavark]`: whether to serve netavark's dhcp-proxy too. Its driver plugin needs no setting."""
+
+    proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginsConfig:
     """`[plugins]`: what may be loaded (`allow` empty = everything not in `disable`), and each `[plugins.NAME]`."""
 
@@ -122,6 +138,7 @@ class Config:
 
     daemon: DaemonConfig = field(default_factory=DaemonConfig)
     podman: PodmanConfig = field(default_factory=PodmanConfig)
+    netavark: NetavarkConfig = field(default_factory=NetavarkConfig)
     plugins: PluginsConfig = field(default_factory=PluginsConfig)
     network: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Path | None = None
@@ -249,7 +266,7 @@ def parse(text: str, where: str) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise HooknetError(Kind.BAD_CONFIG, f"{where} is not valid TOML: {error}") from None
-    sections = {"daemon", "podman", "plugins", "network"}
+    sections = {"daemon", "podman", "netavark", "plugins", "network"}
     for key, value in data.items():
         if key not in sections:
             raise unknown_key(key, sorted(sections), where)
@@ -267,6 +284,7 @@ def parse(text: str, where: str) -> Config:
     return Config(
         daemon=bind(DaemonConfig, data.get("daemon", {}), f"{where}: [daemon]"),
         podman=bind(PodmanConfig, data.get("podman", {}), f"{where}: [podman]"),
+        netavark=bind(NetavarkConfig, data.get("netavark", {}), f"{where}: [netavark]"),
         plugins=replace(bind(PluginsConfig, plugins, f"{where}: [plugins]"), settings=tables),
         network=networks,
     )

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.systemd import CNI, CONTROL
+from hooknet.systemd import CNI, CONTROL, PROXY
 
 GROUP = "hooknet"
 BACKLOG = 512
+PROXY_SOCKET = Path("/run/podman/nv-proxy.sock")
+"""Written into netavark: it can't be elsewhere."""
+
 MODES = {CNI: 0o600, CONTROL: 0o660}
 
 
@@ -41,6 +44,18 @@ def open_sockets(run_dir: Path, handed: Mapping[str, socket.socket]) -> Iterator
         for listening in found.values():
             listening.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         yield Sockets(found[CNI], found[CONTROL])
+
+
+@contextlib.contextmanager
+def open_proxy_socket(handed: Mapping[str, socket.socket]) -> Iterator[socket.socket]:
+    """The socket on which netavark looks for its dhcp-proxy. Raises UNAVAILABLE when another process serves it."""
+    with contextlib.ExitStack() as stack:
+        listening = handed.get(PROXY)
+        if listening is None:
+            PROXY_SOCKET.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            listening = make(stack, PROXY_SOCKET, 0o600)
+        listening.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        yield listening
 
 
 def make(stack: contextlib.ExitStack, path: Path, mode: int) -> socket.socket:

@@ -14,11 +14,12 @@ from collections.abc import MutableMapping
 FIRST_FD = 3
 CNI = "cni"
 CONTROL = "control"
-NAMES = frozenset({CNI, CONTROL})
+PROXY = "nv-proxy"
+NAMES = frozenset({CNI, CONTROL, PROXY})
 
 
 def listen_sockets(environment: MutableMapping[str, str]) -> dict[str, socket.socket]:
-    """The sockets that were handed over, by name (`cni`, `control`), and the variables taken away.
+    """The sockets that were handed over, by name (`cni`, `control`, `nv-proxy`), and the variables taken away.
 
     Nothing when they are meant for another process. Only the first of a name counts.
     """

@@ -44,7 +44,7 @@ def effective(path: Path | None) -> tuple[Setting, ...]:
     data = {} if loaded.path is None else tomllib.loads(loaded.path.read_text(encoding="utf-8"))
     origin = str(loaded.path)
     found: list[Setting] = []
-    for section in ("daemon", "podman", "plugins"):
+    for section in ("daemon", "podman", "netavark", "plugins"):
         given = data.get(section, {})
         found += section_of(section, getattr(loaded, section), given, origin)
     for name, given in loaded.plugins.settings.items():

@@ -1,0 +1,140 @@
+"""netavark's dhcp-proxy, taken over: the lifecycle behind three gRPC calls.
+
+- Setup: netavark has made the interface; the lease, and address and routes in the container's netns, are ours. The
+  container's name, which nobody tells, is looked up once and bounded. A failure is ABORTED with its text: the user
+  of podman sees that.
+- Teardown: always succeeds. A failure here would make `podman stop` fail, and what is left is found by reconcile.
+- Clean: nothing is dropped by it; what is gone is noticed a little earlier.
+
+Imported only where this door is open.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from hooknet.errors import HooknetError
+from hooknet.frontends.netavark.grpc import CallFailed, GrpcServer, Limits, Reply, Status
+from hooknet.frontends.programs import to_the_end
+from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
+from hooknet.logids import LogId
+from hooknet.model import AttachmentKey, Container, Runtime
+from hooknet.netavark.proxy import (
+    SERVICE,
+    Call,
+    Wanted,
+    decode_config,
+    encode_lease,
+    encode_operation,
+    lease_message,
+    understand,
+)
+
+log = logging.getLogger(__name__)
+
+Lookup = Callable[[str], Awaitable[Container | None]]
+
+
+class LifecycleApi(Protocol):
+    """The part of the lifecycle that this front end uses."""
+
+    async def attach(self, request: AttachRequest) -> Attached: ...
+    async def replied(self, attached: Attached) -> None: ...
+    async def undo(self, attached: Attached) -> None: ...
+    async def detach(self, request: DetachRequest) -> None: ...
+    def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None: ...
+
+
+class ProxyServer:
+    """Serves netavark. `lookup`: the container of an id; `clean`: what a Clean sets off."""
+
+    def __init__(
+        self,
+        lifecycle: LifecycleApi,
+        lookup: Lookup,
+        clean: Callable[[], None],
+        *,
+        owner: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._lookup = lookup
+        self._clean = clean
+        methods = {Call.SETUP: self.setup, Call.TEARDOWN: self.teardown, Call.CLEAN: self.clean}
+        self._server = GrpcServer(
+            {SERVICE + call.value: method for call, method in methods.items()}, owner=owner, limits=limits
+        )
+
+    async def start(self, listening: socket.socket) -> None:
+        await self._server.start(listening)
+
+    async def stop(self, patience: float) -> None:
+        """Let running calls end for `patience` seconds, then undo them."""
+        await self._server.stop(patience)
+
+    async def setup(self, message: bytes) -> Reply:
+        """Lease an address for an interface. Raises CallFailed."""
+        try:
+            wanted = understand(decode_config(message))
+            attached = await self._lifecycle.attach(attach_request(wanted, await self._name_of(wanted)))
+        except HooknetError as error:
+            note(Call.SETUP, error)
+            raise CallFailed(Status.ABORTED, f"hooknet: {error}") from None
+        except Exception:
+            log.exception("%s failed", Call.SETUP.value)
+            raise CallFailed(Status.INTERNAL, "hooknet failed at this; the daemon's log says more") from None
+        assert attached.lease is not None, "the proxy leases"
+        return Reply(
+            encode_lease(lease_message(attached.lease, attached.settings)),
+            delivered=lambda: self._lifecycle.replied(attached),
+            undelivered=lambda: self._lifecycle.undo(attached),
+        )
+
+    async def teardown(self, message: bytes) -> Reply:
+        """Give back what was leased for a MAC in a netns. Never fails."""
+        try:
+            config = decode_config(message)
+            key = self._lifecycle.find(
+                config.ns_path, config.container_mac_addr.lower(), config.container_iface
+            )
+            if key is not None:
+                wanted = DetachRequest(key=key, netns=config.ns_path, delete_link=False)
+                await to_the_end(self._lifecycle.detach(wanted))
+        except HooknetError as error:
+            note(Call.TEARDOWN, error)
+        except Exception:
+            log.exception("%s failed", Call.TEARDOWN.value)
+        return Reply(b"")
+
+    async def clean(self, _message: bytes) -> Reply:
+        """Compare what is held with what is, soon."""
+        self._clean()
+        return Reply(encode_operation(success=True))
+
+    async def _name_of(self, wanted: Wanted) -> str | None:
+        if not wanted.has_id:
+            return None
+        container = await self._lookup(wanted.container_id)
+        return container.name if container is not None else None
+
+
+def attach_request(wanted: Wanted, name: str | None) -> AttachRequest:
+    """What a Setup asks of the lifecycle."""
+    return AttachRequest(
+        key=AttachmentKey(wanted.container_id, wanted.ifname, wanted.network),
+        netns=wanted.netns,
+        runtime=Runtime.NETAVARK_PROXY,
+        container_name=name,
+        parent=wanted.parent,
+        mac=wanted.mac,
+        sets_address=True,
+        given={"hostname": wanted.hostname} if wanted.hostname else {},
+    )
+
+
+def note(call: Call, error: HooknetError) -> None:
+    fields = {"verb": call.value, "code": error.code, "error": str(error)}
+    log.warning("netavark %s", call.value, extra={"log_id": LogId.NOTE, "fields": fields})

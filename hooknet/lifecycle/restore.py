@@ -39,10 +39,12 @@ class Restorer:
             self._keeper.tell(entry, _start)
             return
         binding = record.binding
-        if await self._has_address(entry):
+        over = binding.expires_at <= self._services.machine.now()
+        if over or await self._has_address(entry):
             entry.plan = wanted_plan(entry)
             self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
         else:
+            await self._configure(entry)
             self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))
         self._leases.moved(entry.parent)
         container = await self._leases.container_for_post_lease(entry)
@@ -54,6 +56,12 @@ class Restorer:
         async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
             state = await netns.link_state(record.attachment.ifname)
         return state is not None and record.binding.lease.address.ip in {a.ip for a in state.addresses}
+
+    async def _configure(self, entry: Entry) -> None:
+        """The lease runs, so the address is ours until a server says otherwise."""
+        attachment = entry.record.attachment
+        async with self._services.machine.netns(attachment.netns, entry.record.netns_id) as netns:
+            await self._leases.configure(entry, netns)
 
     async def _parent_mtu(self, entry: Entry) -> int | None:
         try:

@@ -46,7 +46,12 @@ def _nested(*rows: tuple[int, str, str], **types: Any) -> Any:
     return type("nested", (nla,), {"prefix": "", "nla_map": rows, **types})
 
 
-_switches = _nested((20, "promote_secondaries", "uint32"), (22, "arp_notify", "uint32"))
+_switches = _nested(
+    (18, "arp_announce", "uint32"),
+    (19, "arp_ignore", "uint32"),
+    (20, "promote_secondaries", "uint32"),
+    (22, "arp_notify", "uint32"),
+)
 _inet = _nested((1, "conf", "switches"), switches=_switches)
 _families = _nested((socket.AF_INET, "inet", "ipv4"), ipv4=_inet)
 _macvlan = _nested((1, "mode", "uint32"), (7, "bcqueuelen", "uint32"))
@@ -111,8 +116,12 @@ def set_link(index: int, **attributes: Any) -> Request:
 
 
 def set_switches(index: int) -> Request:
-    """promote_secondaries (an address may follow another without a gap) and arp_notify, on."""
-    switches = {"attrs": [("promote_secondaries", 1), ("arp_notify", 1)]}
+    """promote_secondaries (an address may follow another without a gap) and arp_notify, on; and ARP about each
+    address on its own interface only: a container with two interfaces on one LAN would else answer the probes of
+    the one from the other, which looks like a conflict.
+    """
+    values = (("arp_announce", 2), ("arp_ignore", 1), ("promote_secondaries", 1), ("arp_notify", 1))
+    switches = {"attrs": list(values)}
     families = {"attrs": [("inet", {"attrs": [("conf", switches)]})]}
     return Request(_link_message(index, af_spec=families), RTM_SETLINK)
 

@@ -90,14 +90,14 @@ class Defence:
                 if entry.parent == parent and self._concerns(entry, packet):
                     self._tell(entry, packet)
 
-    @staticmethod
-    def _concerns(entry: Entry, packet: ArpPacket) -> bool:
-        """A session of its own hears its own packets: it needs none of ours."""
+    def _concerns(self, entry: Entry, packet: ArpPacket) -> bool:
+        """A session of its own hears its own packets: it needs none of ours. Nor is its container a stranger."""
         return (
             entry.session is None
             and entry.is_replied()
             and entry.client is not None
             and entry.client.concerns(packet)
+            and not self._services.registry.is_of_same_container(entry, packet.sender_mac)
         )
 
     def _tell(self, entry: Entry, packet: ArpPacket) -> None:

@@ -158,6 +158,10 @@ class Registry:
             if e.key.container_id == container_id and network in {None, e.key.network}
         ]
 
+    def is_of_same_container(self, entry: Entry, mac: str) -> bool:
+        """Whether `mac` is that of an interface of the entry's own container."""
+        return any(other.record.mac == mac for other in self.of_container(entry.key.container_id))
+
     def is_current(self, entry: Entry) -> bool:
         return self._entries.get(entry.key) is entry
 

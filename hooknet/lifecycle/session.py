@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Bound, Declined, Effect, GaveUp, Lost, Offered, Send, SendArp
 from hooknet.dhcp.messages import MessageType
-from hooknet.dhcp.wire import UdpDatagram
+from hooknet.dhcp.wire import ArpPacket, UdpDatagram
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.ports import Line, Netns, Packet
 
@@ -73,9 +73,14 @@ class Session:
             self._line.close()
 
     def _heard(self, packets: Sequence[Packet]) -> None:
-        room = INBOX - len(self._inbox)
-        self._inbox.extend(_step_for(packet) for packet in packets[: max(room, 0)])
+        room = max(INBOX - len(self._inbox), 0)
+        self._inbox.extend(_step_for(packet) for packet in packets[:room] if not self._is_from_us(packet))
         self._wake.set()
+
+    def _is_from_us(self, packet: Packet) -> bool:
+        """ARP of the same container: with two interfaces on one LAN, Linux answers for either from both."""
+        registry = self._leases.services.registry
+        return isinstance(packet, ArpPacket) and registry.is_of_same_container(self._entry, packet.sender_mac)
 
     async def _drain(self) -> None:
         while True:

@@ -101,6 +101,12 @@ def test_switches_are_set_so_that_an_address_can_follow_another(box) -> None:
     assert box.run((SWITCHES / "arp_notify").read_text) == "1\n"
 
 
+def test_arp_about_an_address_stays_on_its_own_interface(box) -> None:
+    apply(box, PLAN)
+    assert box.run((SWITCHES / "arp_ignore").read_text) == "1\n"
+    assert box.run((SWITCHES / "arp_announce").read_text) == "2\n"
+
+
 def change(box, new, old=PLAN):
     apply(box, old)
     notes = apply(box, new, old)

@@ -1,4 +1,4 @@
-"""examples/hooknet-webhook as its reader would use it: built, installed by pip beside hooknet, and told of real leases."""
+"""examples/hooknet-webhook as its reader would use it: built, installed beside hooknet, told of real leases."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.delegates import plan_of
 from hooknet.kernel.fixed import FixedPlan
 from hooknet.lifecycle.requests import Assign, Attached, AttachRequest, DetachRequest, LinkWanted
+from hooknet.lifecycle.timing import Timing
 
 if TYPE_CHECKING:
     from hooknet.cni.envelope import Tombstone
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from hooknet.cni.request import CniRequest
 
 
-def attach_request(request: CniRequest, assign: Assign | None = None) -> AttachRequest:
+def attach_request(
+    request: CniRequest, assign: Assign | None = None, timing: Timing | None = None
+) -> AttachRequest:
     """What an ADD asks of the lifecycle. `assign`: asks another plugin for the addresses."""
     conf = request.wanted
     assert request.netns is not None, "ADD and CHECK have a netns"
@@ -33,6 +36,7 @@ def attach_request(request: CniRequest, assign: Assign | None = None) -> AttachR
         "link": link_wanted(conf),
         "l2_only": conf.l2_only or assign is not None,
         "assign": assign,
+        "timing": timing or Timing(),
         "own_netns": request.own_netns_allowed,
         "given": conf.settings,
         "parameters": conf.options.requested,

@@ -37,6 +37,7 @@ from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
 from hooknet.frontends.netavark.driver import DriverVerbs, failed
 from hooknet.frontends.netavark.driver import LifecycleApi as DriverApi
 from hooknet.frontends.programs import to_the_end
+from hooknet.lifecycle.timing import Timing
 from hooknet.logids import LogId
 from hooknet.netavark.driver import DriverVerb, is_driver_call
 
@@ -156,20 +157,21 @@ class CniServer:
                 log.exception("a request was not served to its end")
 
     async def _handle(self, line: socket.socket) -> None:
-        started = asyncio.get_running_loop().time()
+        timing = Timing()
         peer = peer_of(line)
         try:
             envelope = await self._admit(line, peer)
         except HooknetError as error:
             await self._send(line, failure(error, NEWEST))
-            self._note(peer, None, failure(error, NEWEST), started)
+            self._note(peer, None, failure(error, NEWEST), timing)
             return
         except (OSError, TimeoutError):
             log.info("a caller (pid %d) sent no whole request", peer.pid)
             return
         if envelope is not None:
-            answer = await self._converse(line, envelope)
-            self._note(peer, envelope, answer, started)
+            timing.mark("read")
+            answer = await self._converse(line, envelope, timing)
+            self._note(peer, envelope, answer, timing)
 
     async def _admit(self, line: socket.socket, peer: Peer) -> Envelope | None:
         """The request. None for somebody else's client, who has got its answer."""
@@ -183,16 +185,16 @@ class CniServer:
         async with asyncio.timeout(self._limits.read):
             return await read_request(line)
 
-    async def _converse(self, line: socket.socket, envelope: Envelope) -> Answer | None:
+    async def _converse(self, line: socket.socket, envelope: Envelope, timing: Timing) -> Answer | None:
         """Work, answer, and find out whether the answer arrived. None: it did not, and all is undone."""
         verbs = self._driver if is_driver_call(envelope.args, envelope.env) else self._verbs
-        working = asyncio.ensure_future(verbs.answer(envelope))
+        working = asyncio.ensure_future(verbs.answer(envelope, timing))
         leaving = asyncio.ensure_future(departure(line))
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
                 return await self._abandon(working, envelope)
-            return await to_the_end(self._settle(line, working.result(), leaving))
+            return await to_the_end(self._settle(line, working.result(), leaving, timing))
         except asyncio.CancelledError:
             await to_the_end(self._break_off(line, working, envelope))
             raise
@@ -201,10 +203,12 @@ class CniServer:
             await asyncio.wait({leaving})  # the loop must have let go of the descriptor before it is closed
 
     async def _settle(
-        self, line: socket.socket, answer: Answer, leaving: asyncio.Future[Departure]
+        self, line: socket.socket, answer: Answer, leaving: asyncio.Future[Departure], timing: Timing
     ) -> Answer | None:
         """Send the answer, and tell the lifecycle whether it arrived."""
-        if await self._send(line, answer) and await self._was_heard(leaving):
+        sent = await self._send(line, answer)
+        timing.mark("sent")
+        if sent and await self._was_heard(leaving):
             await self._verbs.delivered(answer)
             return answer
         await self._verbs.undelivered(answer)
@@ -252,7 +256,7 @@ class CniServer:
         return not leaving.done() or leaving.result() is Departure.CLEAN
 
     @staticmethod
-    def _note(peer: Peer, envelope: Envelope | None, answer: Answer | None, started: float) -> None:
+    def _note(peer: Peer, envelope: Envelope | None, answer: Answer | None, timing: Timing) -> None:
         """One line per request. What an ADD or DEL did has an event of its own: success is for debugging."""
         error = answer.error if answer is not None else None
         level = logging.INFO if answer is None else logging.DEBUG if error is None else logging.WARNING
@@ -270,7 +274,7 @@ class CniServer:
             "code": error.code if error is not None else None,
             "error": str(error) if error is not None else None,
             "outcome": "the caller was gone before the answer" if answer is None else None,
-            "ms": round((asyncio.get_running_loop().time() - started) * 1000, 1),
+            "ms": timing.elapsed,
             **(answer.fields if answer is not None else {}),
         }
         log.log(level, "CNI %s", fields["verb"], extra={"log_id": LogId.NOTE, "fields": fields})

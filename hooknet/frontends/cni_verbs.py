@@ -27,6 +27,7 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.cni_requests import attach_request, check_request, detach_request, result_of
 from hooknet.frontends.delegates import Allocation, Delegates
 from hooknet.frontends.programs import to_the_end
+from hooknet.lifecycle.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -84,12 +85,13 @@ class Verbs:
         self._delegates = delegates or Delegates()
         self._before_add = before_add
 
-    async def answer(self, envelope: Envelope) -> Answer:
+    async def answer(self, envelope: Envelope, timing: Timing | None = None) -> Answer:
         """Carry out one request. Never raises but when cancelled, and then an ADD is undone."""
-        request = None
+        request, timing = None, timing or Timing()
         try:
             request = parse(envelope.plugin, envelope.env, envelope.stdin)
-            return await self._carry_out(request)
+            timing.mark("parsed")
+            return await self._carry_out(request, timing)
         except HooknetError as error:
             return failure(error, answer_version(envelope.stdin), request)
         except Exception as error:
@@ -120,10 +122,10 @@ class Verbs:
         if problem is not None:
             raise problem
 
-    async def _carry_out(self, request: CniRequest) -> Answer:
+    async def _carry_out(self, request: CniRequest, timing: Timing) -> Answer:
         match request.verb:
             case Verb.ADD:
-                return await self._add(request)
+                return await self._add(request, timing)
             case Verb.DEL:
                 await self.remove(request)
             case Verb.CHECK:
@@ -136,16 +138,16 @@ class Verbs:
                 return Answer(stdout=as_json(render_versions(request.asked_version)), request=request)
         return Answer(request=request)
 
-    async def _add(self, request: CniRequest) -> Answer:
+    async def _add(self, request: CniRequest, timing: Timing) -> Answer:
         for warning in request.wanted.warnings:
             log.warning("network %s: %s", request.network.name, warning)
         await self._before_add()
         if request.network.delegate is None:
-            attached = await self._lifecycle.attach(attach_request(request))
+            attached = await self._lifecycle.attach(attach_request(request, None, timing))
             return added(request, attached, None)
         allocation = Allocation(self._delegates, request)
         try:
-            attached = await self._lifecycle.attach(attach_request(request, allocation.assign))
+            attached = await self._lifecycle.attach(attach_request(request, allocation.assign, timing))
         except BaseException:
             told(await to_the_end(allocation.free()))
             raise
@@ -168,9 +170,10 @@ class Verbs:
             raise together(request.network.name, errors)
 
     async def _status(self, request: CniRequest) -> None:
+        """Where each container brings the parent along (linkInContainer), the host's say nothing."""
         conf = request.wanted
-        parent = None if conf.link_in_container else conf.parent
-        await self._lifecycle.status(request.network.name, parent, conf.settings)
+        if not conf.link_in_container:
+            await self._lifecycle.status(request.network.name, conf.parent, conf.settings)
         if conf.delegate is not None:
             await self._delegates.run(request, Verb.STATUS)
 

@@ -30,7 +30,6 @@ from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Link, Machine, Netns
 from hooknet.lifecycle.probing import servers_answering
 from hooknet.lifecycle.requests import Attached, AttachRequest
-from hooknet.lifecycle.timing import Timing
 from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
 from hooknet.store.records import Record
 
@@ -59,18 +58,17 @@ class Attacher:
         self._endings = endings
         self._clear = clear
 
-    async def attach(self, request: AttachRequest, timing: Timing) -> Attached:
+    async def attach(self, request: AttachRequest) -> Attached:
         """The caller holds the attachment's lock. Raises HooknetError; then nothing is left behind."""
         async with self._services.machine.netns(request.netns, own=request.own_netns) as netns:
             settings = self._services.config.settings_for(request.key.network, request.given)
-            return await self._attach(request, settings, netns, timing)
+            return await self._attach(request, settings, netns)
 
-    async def _attach(
-        self, request: AttachRequest, settings: NetworkSettings, netns: Netns, timing: Timing
-    ) -> Attached:
+    async def _attach(self, request: AttachRequest, settings: NetworkSettings, netns: Netns) -> Attached:
         lookup_in = netns if request.link is not None and request.link.parent_in_netns else None
         parent = await self._parent(request, settings, lookup_in)
-        entry = await self._intend(request, settings, netns, parent, timing)
+        request.timing.mark("parent")
+        entry = await self._intend(request, settings, netns, parent)
         async with self._services.registry.identities.hold(entry.record.client_id):
             self._services.registry.add(entry)
             try:
@@ -106,7 +104,6 @@ class Attacher:
         settings: NetworkSettings,
         netns: Netns,
         parent: Parent,
-        timing: Timing,
     ) -> Entry:
         """Everything that is decided before anything is done."""
         services = self._services
@@ -130,7 +127,7 @@ class Attacher:
         folded = await services.hooks.pre_lease(
             attachment, wish, lambda: services.podman.lookup(request.key.container_id)
         )
-        timing.mark("hooks")
+        request.timing.mark("hooks")
         asked = await self._settle_identity(request, folded.request)
         check(asked)
         record = Record(
@@ -150,7 +147,7 @@ class Attacher:
             changed_by=dict(folded.changed_by),
         )
         entry = Entry(record, settings)
-        entry.timing = timing
+        entry.timing = request.timing
         entry.parent_mtu = parent.mtu
         entry.sets_address = request.link is not None or request.sets_address
         return entry

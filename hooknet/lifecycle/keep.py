@@ -134,6 +134,7 @@ class Keeper:
         record = entry.record
         async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
             line = await netns.open_line(record.attachment.ifname)
+            entry.timing.mark("socket")
             session = Session(self._leases, entry, netns, line)
             session.call(step)
             entry.session = session

@@ -9,6 +9,7 @@ from typing import Any
 
 from hooknet.config import NetworkSettings
 from hooknet.kernel.fixed import FixedPlan
+from hooknet.lifecycle.timing import Timing
 from hooknet.model import Attachment, AttachmentKey, Lease, Runtime
 
 Assign = Callable[[], Awaitable[FixedPlan]]
@@ -40,7 +41,7 @@ class AttachRequest:
     requested_address: the runtime wants exactly this address. own_netns: the daemon's own netns is allowed
     (CNI_NETNS_OVERRIDE). assign: where the addresses come from when another
     IPAM plugin gives them (then `l2_only` is True as well); called when the link is up, and when it raises, the
-    whole is undone.
+    whole is undone. timing: its clock began to run when the caller came.
     """
 
     key: AttachmentKey
@@ -59,6 +60,7 @@ class AttachRequest:
     requested_address: IPv4Address | None = None
     own_netns: bool = False
     assign: Assign | None = None
+    timing: Timing = field(default_factory=Timing, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

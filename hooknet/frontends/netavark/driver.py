@@ -18,6 +18,7 @@ from hooknet.cni.envelope import Envelope, Tombstone
 from hooknet.errors import HooknetError
 from hooknet.frontends.cni_verbs import Answer, as_json, nothing, unexpected
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest, LinkWanted
+from hooknet.lifecycle.timing import Timing
 from hooknet.model import AttachmentKey, Runtime
 from hooknet.netavark.driver import (
     DriverVerb,
@@ -53,10 +54,10 @@ class DriverVerbs:
         self._lifecycle = lifecycle
         self._before_setup = before_setup
 
-    async def answer(self, envelope: Envelope) -> Answer:
+    async def answer(self, envelope: Envelope, timing: Timing | None = None) -> Answer:
         """Carry out one call. Never raises but when cancelled, and then a setup is undone."""
         try:
-            return await self._carry_out(envelope)
+            return await self._carry_out(envelope, timing or Timing())
         except HooknetError as error:
             return failed(error, fields=about(envelope))
         except Exception as error:
@@ -76,7 +77,7 @@ class DriverVerbs:
         )
         return key
 
-    async def _carry_out(self, envelope: Envelope) -> Answer:
+    async def _carry_out(self, envelope: Envelope, timing: Timing) -> Answer:
         match verb_of(envelope.args):
             case DriverVerb.CREATE:
                 document, wanted = read_create(envelope.stdin)
@@ -84,16 +85,18 @@ class DriverVerbs:
                     await self._lifecycle.require_parent(wanted.parent)
                 return Answer(stdout=as_json(document), fields={"network": document.get("name")})
             case DriverVerb.SETUP:
-                return await self._setup(read_setup(envelope.stdin, netns_of(envelope.args)))
+                setup = read_setup(envelope.stdin, netns_of(envelope.args))
+                timing.mark("parsed")
+                return await self._setup(setup, timing)
             case DriverVerb.TEARDOWN:
                 return Answer(fields=fields_of(await self.remove(envelope)))
             case DriverVerb.INFO:
                 return Answer(stdout=as_json(render_info(__version__)))
 
-    async def _setup(self, setup: Setup) -> Answer:
+    async def _setup(self, setup: Setup, timing: Timing) -> Answer:
         await self._before_setup()
         try:
-            attached = await self._lifecycle.attach(attach_request(setup))
+            attached = await self._lifecycle.attach(attach_request(setup, timing))
         except HooknetError as error:
             return failed(error, fields=fields_of(setup.key) | {"container": setup.container_name})
         return Answer(
@@ -103,7 +106,7 @@ class DriverVerbs:
         )
 
 
-def attach_request(setup: Setup) -> AttachRequest:
+def attach_request(setup: Setup, timing: Timing) -> AttachRequest:
     """What a setup asks of the lifecycle."""
     wanted = setup.wanted
     return AttachRequest(
@@ -117,6 +120,7 @@ def attach_request(setup: Setup) -> AttachRequest:
         l2_only=setup.l2_only,
         given=setup.settings,
         requested_address=setup.address,
+        timing=timing,
     )
 
 

@@ -30,6 +30,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also serve conflists that say macvlan and dhcp: shims of these names come first in podman's list",
     )
     parser.add_argument(
+        "--netavark",
+        action="store_true",
+        help="also be netavark's driver `hooknet`, and stand in for its dhcp-proxy (podman 5)",
+    )
+    parser.add_argument(
         "--network", metavar="NAME", help="also write a network for podman run --network NAME"
     )
     parser.add_argument(
@@ -82,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = Wanted(
         daemon=daemon,
         drop_in=args.drop_in,
+        netavark=args.netavark,
         cni_dir=args.cni_dir,
         socket=args.socket,
         network=args.network,

@@ -34,8 +34,21 @@ DEFAULT_PLUGIN_DIRS = tuple(
         "/opt/cni/bin",
     )
 )
+DEFAULT_DRIVER_DIRS = tuple(
+    Path(path)
+    for path in (
+        "/usr/local/libexec/netavark",
+        "/usr/libexec/netavark",
+        "/usr/local/lib/netavark",
+        "/usr/lib/netavark",
+    )
+)
 DEFAULT_NETWORKS = Path("/etc/cni/net.d")
-LISTED = "cni_plugin_dirs"
+LISTS = {
+    "cni_plugin_dirs": ("plugin_dirs", DEFAULT_PLUGIN_DIRS),
+    "netavark_plugin_dirs": ("driver_dirs", DEFAULT_DRIVER_DIRS),
+}
+"""The lists of directories: our name, and podman's default."""
 
 TEXT = """\
 # Written by `hooknet install --drop-in`, and removed by `hooknet uninstall`.
@@ -52,11 +65,13 @@ cni_plugin_dirs = [
 class ContainersConf:
     """The settings, and which file each comes from (None: podman's default).
 
-    backend: "" where nothing is configured: podman then decides when it first runs. problems: file and what is wrong.
+    driver_dirs: where netavark looks for its drivers. backend: "" where nothing is configured: podman then decides
+    when it first runs. problems: file and what is wrong.
     """
 
     plugin_dirs: tuple[Path, ...] = DEFAULT_PLUGIN_DIRS
     plugin_dirs_from: Path | None = None
+    driver_dirs: tuple[Path, ...] = DEFAULT_DRIVER_DIRS
     networks: Path = DEFAULT_NETWORKS
     backend: str = ""
     backend_from: Path | None = None
@@ -91,13 +106,16 @@ def read(root: Root, paths: Sequence[Path]) -> ContainersConf:
 
 def take(network: Mapping[str, Any], path: Path, found: dict[str, Any]) -> Iterator[str]:
     """Put the settings of one [network] over those found so far; yields what is wrong with them."""
-    if isinstance(listed := network.get(LISTED), list):
+    for key, (name, default) in LISTS.items():
+        if not isinstance(listed := network.get(key), list):
+            continue
         appends = {"append": True} in listed
-        before = found.get("plugin_dirs", DEFAULT_PLUGIN_DIRS) if appends else ()
-        found["plugin_dirs"] = (*before, *(Path(one) for one in listed if isinstance(one, str)))
-        found["plugin_dirs_from"] = path
+        before = found.get(name, default) if appends else ()
+        found[name] = (*before, *(Path(one) for one in listed if isinstance(one, str)))
+        if name == "plugin_dirs":
+            found["plugin_dirs_from"] = path
         if appends:
-            yield f"{LISTED} holds {{append=true}}, which podman 4 refuses, and then it does not start at all"
+            yield f"{key} holds {{append=true}}, which podman 4 refuses, and then it does not start at all"
     if isinstance(networks := network.get("network_config_dir"), str) and networks:
         found["networks"] = Path(networks)
     if isinstance(backend := network.get("network_backend"), str) and backend:

@@ -6,7 +6,7 @@ podman use it (containers.conf, a network), and last the units and what systemd 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -53,7 +53,7 @@ def plan(
         plan_units(planning, wanted, running)
     else:
         planning.notes.append(f"systemd is not here: let your init start `{wanted.daemon} daemon` at boot")
-    planning.notes += notes_on_podman(root, conf, environ, running)
+    planning.notes += notes_on_podman(root, conf, environ, running, netavark=wanted.netavark)
     return planning.finished()
 
 
@@ -62,6 +62,7 @@ def remembered(wanted: Wanted, before: Record) -> Wanted:
     return replace(
         wanted,
         drop_in=wanted.drop_in or before.drop_in,
+        netavark=wanted.netavark or before.netavark,
         cni_dir=wanted.cni_dir or (None if before.cni_dir is None else Path(before.cni_dir)),
         socket=wanted.socket or (None if before.socket is None else Path(before.socket)),
     )
@@ -87,6 +88,9 @@ def plan_shims(planning: Planning, wanted: Wanted, conf: ContainersConf) -> None
     """`hooknet` where podman looks; with drop_in all three in a directory of their own, which podman is told of."""
     choices = shim.Choices(daemon=wanted.daemon, interpreter=interpreter(planning.root), socket=wanted.socket)
     content = shim.text(choices).encode()
+    if wanted.netavark:
+        driver = local_dir(conf.driver_dirs) / shim.PLUGIN
+        planning.file(driver, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
     folder = wanted.cni_dir or (DROP_IN_DIR if wanted.drop_in else plugin_dir(conf))
     for name in shim.NAMES if wanted.drop_in else (shim.PLUGIN,):
         planning.file(folder / name, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
@@ -106,8 +110,13 @@ def plugin_dir(conf: ContainersConf) -> Path:
             f"{conf.plugin_dirs_from} lists no directory for CNI plugins",
             hint="--drop-in lists one",
         )
-    local = [path for path in conf.plugin_dirs if any(path.is_relative_to(folder) for folder in LOCAL)]
-    return (local or list(conf.plugin_dirs))[0]
+    return local_dir(conf.plugin_dirs)
+
+
+def local_dir(directories: Sequence[Path]) -> Path:
+    """The first that is the administrator's rather than a distribution's; else the first."""
+    local = [path for path in directories if any(path.is_relative_to(folder) for folder in LOCAL)]
+    return (local or list(directories))[0]
 
 
 def plan_first_place(planning: Planning, folder: Path, conf: ContainersConf) -> None:
@@ -124,14 +133,14 @@ def plan_first_place(planning: Planning, folder: Path, conf: ContainersConf) -> 
 
 
 def notes_on_podman(
-    root: Root, conf: ContainersConf, environ: Mapping[str, str], running: Running
+    root: Root, conf: ContainersConf, environ: Mapping[str, str], running: Running, *, netavark: bool
 ) -> list[str]:
     """What of podman stands in hooknet's way, or would help it."""
     notes = []
-    if conf.backend == "netavark":
+    if conf.backend == "netavark" and not netavark:
         notes.append(
-            f'{conf.backend_from} says network_backend = "netavark", which runs no CNI plugins: hooknet is not used '
-            'until it says "cni"'
+            f'{conf.backend_from} says network_backend = "netavark", which runs no CNI plugins: install --netavark '
+            "gives it hooknet as a driver"
         )
     if root.is_machine and (chosen := environ.get(containers_conf.VARIABLE)):
         notes.append(f"CONTAINERS_CONF is set: a podman that sees it reads {chosen} and nothing else")

@@ -13,7 +13,8 @@ from hooknet.install.units import Reference, Running
 
 def plan_units(planning: Planning, wanted: Wanted, running: Running) -> None:
     """Our units and what enables them; the reference's make room."""
-    texts = {name: units.text(name, wanted.daemon) for name in units.UNITS}
+    sockets = (*units.SOCKETS, *([units.NETAVARK_SOCKET] if wanted.netavark else []))
+    texts = {name: units.text(name, wanted.daemon) for name in (*sockets, units.SERVICE)}
     written = {name for name, text in texts.items() if planning.file(units.FOLDER / name, text.encode())}
     for name, text in texts.items():
         for path, target in units.links_of(name, text):
@@ -21,8 +22,11 @@ def plan_units(planning: Planning, wanted: Wanted, running: Running) -> None:
     for found in units.references(planning.root, running):
         if found.is_used:
             plan_migration(planning, found, takes_over=wanted.drop_in or found.is_hooknet)
+    proxy = units.reference(planning.root, units.NETAVARKS_PROXY, running)
+    if wanted.netavark and proxy is not None:
+        replace_proxy(planning, proxy)
     if planning.root.has_systemd:
-        plan_systemctl(planning, running, written)
+        plan_systemctl(planning, running, sockets, written)
 
 
 def plan_migration(planning: Planning, found: Reference, *, takes_over: bool) -> None:
@@ -33,16 +37,10 @@ def plan_migration(planning: Planning, found: Reference, *, takes_over: bool) ->
             "lets hooknet serve them"
         )
         return
-    planning.changes += [RemoveFile(path) for path in found.links]
     stopped = found.active if found.is_hooknet else ()
+    disable(planning, found, stopped=stopped)
     if stopped:
         planning.changes.append(Run(("systemctl", "stop", *stopped)))
-    record = planning.record
-    planning.record = replace(
-        record,
-        disabled={**record.disabled, **{str(path): target for path, target in found.links.items()}},
-        stopped=tuple(dict.fromkeys((*record.stopped, *stopped))),
-    )
     planning.notes.append(about(found, planning))
 
 
@@ -60,7 +58,28 @@ def about(found: Reference, planning: Planning) -> str:
     return f"{found} are there, and {'disabled' if disabled else 'not enabled'}: hooknet.socket takes their place"
 
 
-def plan_systemctl(planning: Planning, running: Running, written: set[str]) -> None:
+def replace_proxy(planning: Planning, proxy: Reference) -> None:
+    """Two can't listen on one path: netavark's own proxy is disabled, and our socket's start stops it."""
+    disable(planning, proxy, stopped=proxy.active)
+    if proxy.active:
+        planning.notes.append(
+            f"{proxy} make room for {units.NETAVARK_SOCKET}; what netavark's proxy leased it has forgotten: restart "
+            "those containers"
+        )
+
+
+def disable(planning: Planning, found: Reference, *, stopped: tuple[str, ...]) -> None:
+    """Remove what enables units, and remember it, and what ran."""
+    planning.changes += [RemoveFile(path) for path in found.links]
+    record = planning.record
+    planning.record = replace(
+        record,
+        disabled={**record.disabled, **{str(path): target for path, target in found.links.items()}},
+        stopped=tuple(dict.fromkeys((*record.stopped, *stopped))),
+    )
+
+
+def plan_systemctl(planning: Planning, running: Running, sockets: tuple[str, ...], written: set[str]) -> None:
     """Tell systemd what changed. A daemon that runs takes up a new unit; it drops no lease.
 
     Sockets can't take the place of those that a running daemon made for itself: then it is stopped first.
@@ -68,7 +87,7 @@ def plan_systemctl(planning: Planning, running: Running, written: set[str]) -> N
     links = any(isinstance(change, MakeLink | RemoveFile) for change in planning.changes)
     if written or links:
         planning.changes.append(Run(("systemctl", "daemon-reload")))
-    idle = [name for name in units.SOCKETS if not running.active(name)]
+    idle = [name for name in sockets if not running.active(name)]
     serving = running.active(units.SERVICE)
     if serving and idle:
         planning.changes.append(Run(("systemctl", "stop", units.SERVICE)))

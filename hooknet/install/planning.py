@@ -20,6 +20,7 @@ class Wanted:
 
     daemon: Path
     drop_in: bool = False
+    netavark: bool = False
     cni_dir: Path | None = None
     socket: Path | None = None
     network: str | None = None
@@ -43,6 +44,7 @@ class Planning:
         self.record = replace(
             before,
             drop_in=wanted.drop_in,
+            netavark=wanted.netavark,
             cni_dir=None if wanted.cni_dir is None else str(wanted.cni_dir),
             socket=None if wanted.socket is None else str(wanted.socket),
         )

@@ -28,7 +28,7 @@ class Record:
     """Paths are text, as in the file.
 
     files: path and SHA-256. links: path and target. disabled: links of the reference's units that were removed.
-    stopped: units of the reference that ran. drop_in, cni_dir, socket: what was asked for, for the next time.
+    stopped: units of the reference that ran. drop_in, netavark, cni_dir, socket: what was asked for.
     """
 
     directories: tuple[str, ...] = ()
@@ -38,6 +38,7 @@ class Record:
     disabled: Mapping[str, str] = field(default_factory=dict)
     stopped: tuple[str, ...] = ()
     drop_in: bool = False
+    netavark: bool = False
     cni_dir: str | None = None
     socket: str | None = None
 

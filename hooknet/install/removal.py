@@ -42,7 +42,8 @@ def plan(root: Root, record: Record | None, *, running: Running, purge: bool) ->
 
 def stops(running: Running) -> list[Change]:
     """Sockets before the service, or a caller would start it again."""
-    active = [unit for unit in units.UNITS if running.active(unit)]
+    ours = (*units.SOCKETS, units.NETAVARK_SOCKET, units.SERVICE)
+    active = [unit for unit in ours if running.active(unit)]
     return [Run(("systemctl", "stop", *active))] if active else []
 
 

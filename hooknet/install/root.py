@@ -35,7 +35,7 @@ class Root:
     def place(self, path: Path) -> Path:
         """Where `path` really lies. Raises NOT_ALLOWED when that is outside of the root."""
         place = self.path / path.relative_to("/")
-        if self.is_machine:
+        if self.is_machine or place == self.path:
             return place
         inside = place.parent.resolve()
         if not inside.is_relative_to(self.path.resolve()):

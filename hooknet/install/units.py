@@ -24,11 +24,15 @@ from hooknet.install.root import Root
 from hooknet.shim.install import SIGNATURE
 
 SOCKETS = ("hooknet.socket", "hooknet-control.socket")
+NETAVARK_SOCKET = "hooknet-netavark.socket"
 SERVICE = "hooknet.service"
 UNITS = (*SOCKETS, SERVICE)
+"""What is always installed; the socket of netavark's dhcp-proxy when it is asked for."""
+
 FOLDER = Path("/etc/systemd/system")
 PACKAGED_DAEMON = "/opt/hooknet/bin/hooknet"
 REFERENCES = ("io.podman.dhcp", "cni-dhcp")
+NETAVARKS_PROXY = "netavark-dhcp-proxy"
 SEARCHED = tuple(
     Path(path)
     for path in (
@@ -104,16 +108,23 @@ class Reference:
 def references(root: Root, running: Running) -> Iterator[Reference]:
     """The reference's units that are there."""
     for name in REFERENCES:
-        both = (f"{name}.socket", f"{name}.service")
-        folder = next((one for one in SEARCHED if any(root.exists(one / unit) for unit in both)), None)
-        if folder is not None:
-            yield Reference(
-                name=name,
-                folder=folder,
-                links=dict(enabling_links(root, both)),
-                is_hooknet=starts_hooknet(root, name, folder),
-                active=tuple(unit for unit in both if running.active(unit)),
-            )
+        if (found := reference(root, name, running)) is not None:
+            yield found
+
+
+def reference(root: Root, name: str, running: Running) -> Reference | None:
+    """The socket and the service of that name; None when there is neither."""
+    both = (f"{name}.socket", f"{name}.service")
+    folder = next((one for one in SEARCHED if any(root.exists(one / unit) for unit in both)), None)
+    if folder is None:
+        return None
+    return Reference(
+        name=name,
+        folder=folder,
+        links=dict(enabling_links(root, both)),
+        is_hooknet=starts_hooknet(root, name, folder),
+        active=tuple(unit for unit in both if running.active(unit)),
+    )
 
 
 def enabling_links(root: Root, names: tuple[str, ...]) -> Iterator[tuple[Path, str]]:

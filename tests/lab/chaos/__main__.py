@@ -24,6 +24,7 @@ from chaos.watch import Watch
 
 CONFIG = '[daemon]\nreconcile_interval = "5s"\nlog_level = "debug"\n'
 NAMES_PER_WORKER = 3
+PROGRESS = 100
 
 
 def main() -> int:
@@ -94,6 +95,8 @@ class Chaos:
             for life in range(number, self.count, self.at_once):
                 name = f"w{number}-{life // self.at_once % NAMES_PER_WORKER}"
                 lives.live(name, random.Random(f"{self.seed} {life}"))
+                if life and life % PROGRESS == 0:
+                    print(f"… life {life}", flush=True)
 
         with ThreadPoolExecutor(self.at_once) as crowd:
             list(crowd.map(worker, range(self.at_once)))

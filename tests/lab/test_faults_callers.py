@@ -1,0 +1,109 @@
+"""Faults of who calls: twice, at once, too early, gone in the middle, while no daemon is there."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lab import eventually
+from lab.cni import leaves_nothing, netconf
+from lab.wait import never
+
+if TYPE_CHECKING:
+    from lab import Daemon, Host, Lan
+
+
+def test_fault_26_a_second_add_is_an_error_and_the_lease_stays(lan: Lan, host: Host, daemon: Daemon) -> None:
+    box = host.cni.sandbox()
+    address = host.cni.add(netconf(), box).interface
+    again = host.cni.call("ADD", netconf(), box)
+    assert "attached already" in again.error["msg"]
+    assert box.interfaces() == [address]
+    assert lan.server.addresses() == {address.ip}
+    host.cni.delete(netconf(), box)
+    lan.server.wait_for_release(address.ip)
+
+
+def test_fault_27_del_comes_first_twice_and_last(lan: Lan, host: Host, daemon: Daemon) -> None:
+    box = host.cni.sandbox()
+    host.cni.delete(netconf(), box)
+    address = host.cni.add(netconf(), box).interface.ip
+    host.cni.delete(netconf(), box)
+    host.cni.delete(netconf(), box)
+    host.cni.delete(netconf(), box, env={"CNI_NETNS": None})
+    lan.server.wait_for_release(address)
+    assert daemon.leases() == []
+
+
+def test_fault_28_a_del_cancels_the_add_that_is_under_way_and_cleans(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    lan.server.stop()
+    box = host.cni.sandbox()
+    with ThreadPoolExecutor(1) as runtime:
+        adding = runtime.submit(host.cni.call, "ADD", netconf(timeout=8), box)
+        eventually(box.links, what="the ADD is under way")
+        removed = host.cni.delete(netconf(), box)
+        assert removed.ms < 3000
+        added = adding.result(timeout=3)
+    assert "cancelled" in added.error["msg"]
+    leaves_nothing(box)
+    lan.server.start()
+    host.cni.add(netconf(), box)
+
+
+def test_fault_28_adds_and_dels_of_one_attachment_at_once_end_in_one_of_both(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    box = host.cni.sandbox()
+    for _ in range(3):
+        with ThreadPoolExecutor(6) as crowd:
+            calls = [crowd.submit(host.cni.call, verb, netconf(), box) for verb in ("ADD", "DEL") * 3]
+            codes = {call.result().command: call.result().code for call in calls}
+        assert codes["DEL hooknet"] == 0
+        held = {lease["address"].partition("/")[0] for lease in daemon.leases()}
+        assert held == {str(interface.ip) for interface in box.interfaces()}
+    host.cni.delete(netconf(), box)
+    leaves_nothing(box)
+    eventually(lambda: lan.server.leases() == [], what="no lease is left")
+
+
+def test_fault_28_two_of_one_name_at_once_never_share_an_address(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    """Two podmans on one host may each have a container of that name: the identity is one's, not both's."""
+    boxes = [host.cni.sandbox() for _ in range(4)]
+    with ThreadPoolExecutor(len(boxes)) as crowd:
+        replies = list(crowd.map(lambda box: host.cni.add(netconf(), box, args="K8S_POD_NAME=web"), boxes))
+    addresses = {reply.interface.ip for reply in replies}
+    assert len(addresses) == len(boxes)
+    assert lan.server.addresses() == addresses
+
+
+def test_fault_31_a_shim_that_is_killed_in_mid_add_leaves_nothing(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    """The server is frozen, so that the ADD waits; it answers when nobody asks any more."""
+    server = lan.server.process
+    server.signal(signal.SIGSTOP)
+    box = host.cni.sandbox()
+    config = host.folder / "netconf"
+    config.write_text(json.dumps(netconf()))
+    shim = host.program(
+        "env", "CNI_COMMAND=ADD", f"CNI_CONTAINERID={box.container_id}", f"CNI_NETNS={box.path}", "CNI_IFNAME=eth0",
+        "CNI_PATH=/usr/lib/cni", "sh", "-c", f"exec {host.cni.plugin('hooknet')} <{config}", log="shim.log",
+    )  # fmt: skip
+    eventually(box.links, what="the ADD is under way")
+    shim.kill()
+    leaves_nothing(box)
+    server.signal(signal.SIGCONT)
+    eventually(lambda: "DHCPDISCOVER" in lan.server.log.text(), what="the server wakes")
+    never(lan.server.leases, during=3, what="an orphan lease")
+    assert daemon.leases() == []
+
+
+def test_fault_32_status_without_a_daemon_is_code_50(host: Host) -> None:
+    reply = host.cni.call("STATUS", netconf(version="1.1.0"))
+    assert reply.error["code"] == 50

@@ -1,0 +1,213 @@
+"""Faults of the daemon and of what it stands on: an upgrade, a reboot, the disk, the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from lab import Daemon, Host, Lab, Lan, eventually
+from lab.cni import leaves_nothing, netconf
+from lab.process import Program, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOOKNET_MAIN = {"type": "hooknet", "master": "host0"}
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def adding(host: Host, sandbox: Any, config: dict[str, Any]) -> Program:
+    """An ADD in the background, its answer in a log."""
+    env = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": sandbox.container_id,
+        "CNI_NETNS": str(sandbox.path),
+        "CNI_IFNAME": "eth0",
+        "CNI_ARGS": f"K8S_POD_NAME={sandbox.name}",
+        "CNI_PATH": "/usr/lib/cni",
+    }
+    folder = host.folder / f"add-{sandbox.name}"
+    folder.mkdir()
+    (folder / "stdin").write_text(json.dumps(config))
+    plugin = host.cni.plugin("hooknet")
+    program = Program(
+        [*host.netns.enter, "sh", "-c", f"exec {plugin} <{folder}/stdin"], folder / "answer", env=env
+    )
+    host.cleanup.callback(program.stop)
+    program.start()
+    return program
+
+
+def test_fault_02_a_stop_ends_running_adds_within_five_seconds_and_keeps_the_leases(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    kept, late = host.cni.sandbox(), host.cni.sandbox()
+    address = host.cni.add(netconf(), kept).interface
+    lan.server.stop()
+    running = adding(host, late, netconf())
+    eventually(late.links, what="the ADD is under way")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(within=9) == 0
+    assert running.wait(within=2) == 1
+    assert json.loads(running.log.text())["code"] == 11
+    leaves_nothing(late)
+    assert "RELEASE" not in lan.server.log.text()
+    with sqlite3.connect(daemon.state_dir / "hooknet.db") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT phase FROM attachments").fetchall() == [("REPLIED",)]
+    lan.server.start()
+    daemon.start()
+    assert [lease["address"] for lease in daemon.leases()] == [str(address)]
+
+
+@pytest.fixture
+def another_boot(tmp_path: Path) -> Iterator[None]:
+    """The next daemon finds another boot-id."""
+    (tmp_path / "boot_id").write_text(f"{uuid.uuid4()}\n")
+    yield
+    subprocess.run(["umount", BOOT_ID], check=False, capture_output=True)
+
+
+@pytest.mark.usefixtures("another_boot")
+def test_fault_03_after_a_reboot_known_containers_get_their_address_back_and_others_give_it_up(
+    lan: Lan, host: Host, tmp_path: Path
+) -> None:
+    host.podman.service()
+    host.conflist("lan", HOOKNET_MAIN)
+    daemon = host.daemon(podman_url=host.podman.url)
+    daemon.start()
+    known = host.podman.start("known", network="lan")
+    address = known.address()
+    removed = host.cni.sandbox()
+    stale = host.cni.add(netconf(), removed).interface.ip
+    daemon.kill()
+    switch_off(host, "known")
+    removed.delete()
+    run(["mount", "--bind", tmp_path / "boot_id", BOOT_ID])
+    shutil.rmtree(daemon.run_dir / "tombstones")  # /run does not survive a reboot
+    daemon.start()
+    lan.server.wait_for_release(stale)
+    eventually(lambda: daemon.leases() == [], what="what is void is forgotten")
+    assert lan.server.addresses() == {address}, "the known container's lease was not left to lapse"
+    host.podman("start", "known")
+    assert known.address() == address
+    assert lan.server.addresses() == {address}
+
+
+def switch_off(host: Host, name: str) -> None:
+    """What a reboot does to a container: no process and no netns, and nobody was told."""
+    [row] = json.loads(host.podman("inspect", name).stdout)
+    for pid in (row["State"]["ConmonPid"], row["State"]["Pid"]):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{row['State']['Pid']}").exists(), what="it is dead")
+    host.podman("rm", "--help")  # podman notices nothing by being run
+
+
+@pytest.fixture
+def small_disk(host: Host) -> Iterator[Path]:
+    """The daemon's state on a file system of its own, which a test can fill or make read-only."""
+    folder = host.folder / "daemon1" / "state"
+    folder.mkdir(parents=True, mode=0o700)
+    run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", folder])
+    yield folder
+    run(["umount", "-l", folder])
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only"])
+def test_fault_05_a_disk_that_can_not_be_written_costs_new_containers_only_and_heals(
+    lab: Lab, lan: Lan, host: Host, small_disk: Path, trouble: str
+) -> None:
+    lan.server.restart(t1=1, t2=3, lease_time=120)
+    daemon = host.daemon()
+    daemon.start()
+    old, new = host.cni.sandbox(), host.cni.sandbox()
+    address = host.cni.add(netconf(), old).interface
+    spoil(small_disk, trouble)
+    refused = host.cni.call("ADD", netconf(), new)
+    assert refused.error["code"] == 11
+    assert "journal can't be written" in refused.error["msg"]
+    assert new.links() == set()
+    status = daemon.status()
+    assert not status["healthy"]
+    assert any("journal" in problem["what"] for problem in status["problems"]), status["problems"]
+    seen = lan.server.acknowledged(address.ip)
+    eventually(lambda: lan.server.acknowledged(address.ip) >= seen + 2, within=10, what="renewals go on")
+    mend(small_disk, trouble)
+    host.cni.add(netconf(), new)
+    assert daemon.status()["healthy"]
+    daemon.crash()
+    assert len(daemon.leases()) == 2
+    assert old.interfaces() == [address]
+
+
+def spoil(disk: Path, trouble: str) -> None:
+    if trouble == "read-only":
+        run(["mount", "-o", "remount,ro", disk])
+        return
+    with (disk / "filler").open("wb") as filler:
+        filler.truncate(0)
+        try:
+            while True:
+                filler.write(b"\0" * 1024)
+                filler.flush()
+        except OSError:
+            return
+
+
+def mend(disk: Path, trouble: str) -> None:
+    if trouble == "read-only":
+        run(["mount", "-o", "remount,rw", disk])
+    else:
+        (disk / "filler").unlink()
+
+
+def test_fault_06_a_corrupt_database_is_set_aside_and_the_daemon_serves(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    box, another = host.cni.sandbox(), host.cni.sandbox()
+    address = host.cni.add(netconf(), box).interface
+    daemon.kill()
+    for leftover in ("hooknet.db-wal", "hooknet.db-shm"):
+        (daemon.state_dir / leftover).unlink(missing_ok=True)
+    (daemon.state_dir / "hooknet.db").write_bytes(b"SQLite format 3\0" + b"\xa5" * 8192)
+    daemon.start()
+    assert list(daemon.state_dir.glob("hooknet.db.corrupt-*"))
+    daemon.wait_for("journal was corrupt")
+    assert box.interfaces() == [address]
+    host.cni.add(netconf(), another)
+    host.cni.delete(netconf(), box)
+    assert box.links() == set()
+
+
+def test_fault_06_a_newer_database_is_refused_with_a_clear_text(host: Host, daemon: Daemon) -> None:
+    daemon.stop()
+    with sqlite3.connect(daemon.state_dir / "hooknet.db") as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(RuntimeError, match="written by a newer hooknet"):
+        daemon.start()
+
+
+def test_fault_33_a_second_daemon_on_the_same_state_says_who_has_it(
+    lab: Lab, host: Host, daemon: Daemon
+) -> None:
+    second = host.daemon(run_dir=host.folder / "run2")
+    second.command = [word.replace("daemon2/state", "daemon1/state") for word in second.command]
+    with pytest.raises(RuntimeError, match="ended") as ended:
+        second.start()
+    assert str(daemon.state_dir) in str(ended.value)
+    assert daemon.alive
+
+
+def test_fault_34_sockets_that_a_killed_daemon_left_are_no_hindrance(host: Host, daemon: Daemon) -> None:
+    daemon.kill()
+    assert daemon.cni_socket.is_socket()
+    daemon.start()
+    host.cni.add(netconf(), host.cni.sandbox())

@@ -1,0 +1,59 @@
+"""Fault 35: a thousand leases cost memory, and neither threads nor descriptors nor floods."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network
+
+import pytest
+from lab import Lab, Sandbox, eventually
+from lab.cni import netconf
+
+LEASES = 1000
+NETNSES = 25
+AT_ONCE = 8
+FEW_THREADS = 45
+"""The kernel pool's 32, the journal's, podman's, the plugins' and the loop's own."""
+FEW_DESCRIPTORS = 100
+"""32 exchanges at once have two sockets each; then there are the loop's own."""
+
+
+@pytest.mark.long
+def test_fault_35_a_thousand_leases_renew_with_as_many_threads_and_descriptors_as_one(lab: Lab) -> None:
+    lan = lab.lan()
+    lan.serve("kea", network=IPv4Network("10.77.0.0/16"), first=256, last=4000, lease_time=600, t1=30, t2=400)
+    host = lab.host(lan)
+    daemon = host.daemon('[network.lan]\nacd = "off"\n')
+    daemon.start()
+    boxes = [host.cni.sandbox() for _ in range(NETNSES)]
+    host.cni.add(netconf(), boxes[0], ifname="one")
+    eventually(lambda: daemon.leases()[0]["phase"] == "REPLIED", what="one lease")
+    threads, descriptors = daemon.threads(), daemon.descriptors()
+
+    def attach(number: int) -> None:
+        box: Sandbox = boxes[number % NETNSES]
+        args = f"K8S_POD_NAME=c{number}"
+        host.cni.add(netconf(), box, ifname=f"e{number}", args=args)
+
+    with ThreadPoolExecutor(AT_ONCE) as crowd:
+        list(crowd.map(attach, range(LEASES - 1)))
+    rows = {row["ifname"]: row["obtained"] for row in daemon.leases()}
+    assert len(rows) == LEASES
+    peak = [0, 0]
+
+    def renewed() -> bool:
+        peak[0], peak[1] = max(peak[0], daemon.threads()), max(peak[1], daemon.descriptors())
+        return False
+
+    def all_renewed() -> bool:
+        renewed()
+        now = {row["ifname"]: row["obtained"] for row in daemon.leases()}
+        return all(now[name] > before for name, before in rows.items())
+
+    eventually(all_renewed, within=120, what="every lease is renewed")
+    assert peak[0] <= threads + FEW_THREADS, f"{peak[0]} threads"
+    assert peak[1] <= descriptors + FEW_DESCRIPTORS, f"{peak[1]} descriptors"
+    assert len(lan.server.addresses()) == LEASES
+    daemon.crash()
+    eventually(lambda: len(daemon.leases()) == LEASES, what="all of them are restored")
+    assert len(lan.server.addresses()) == LEASES

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
-from hooknet.doctor.plugins import read_conf
+from hooknet.doctor.plugins import is_shim, read_conf
 from hooknet.install.containers_conf import VARIABLE
+from hooknet.shim.install import PLUGIN
 
 SOCKET = Path("/run/podman/podman.sock")
 
@@ -41,7 +42,7 @@ def check_podman(host: Host) -> Iterator[Finding]:
 
 
 def check_backend(host: Host) -> Iterator[Finding]:
-    """CNI, or netavark, which runs no CNI plugins."""
+    """CNI, or netavark, which runs no CNI plugins but has drivers."""
     if host.uid != 0:
         yield skipped("the network back end of rootful podman: only root can ask", "sudo hooknet doctor")
         return
@@ -54,11 +55,13 @@ def check_backend(host: Host) -> Iterator[Finding]:
         case "":
             said = ran.stderr.strip().splitlines()[-1:] if ran is not None else []
             yield problem("podman does not tell its network back end", "podman info", " ".join(said))
+        case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
+            yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
         case _:
             yield problem(
                 f"podman uses {backend}, which runs no CNI plugins",
-                'write [network] network_backend = "cni" into /etc/containers/containers.conf, remove containers and '
-                "networks, and reboot; podman 5 is mostly built without CNI, and podman 6 has none",
+                "hooknet install --netavark makes hooknet one of its drivers; or go back to CNI where podman has it: "
+                'network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
                 f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
             )
 

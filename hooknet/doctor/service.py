@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
@@ -96,7 +97,7 @@ def check_rights(host: Host) -> Iterator[Finding]:
 
 def check_reference(host: Host) -> Iterator[Finding]:
     """A second DHCP daemon is fine for old containers, and a trap for new ones."""
-    for found in units.references(host.root, units.Systemctl(host.root)):
+    for found in units.references(host.root, Shown(host)):
         if found.active and not found.is_hooknet:
             yield note(
                 f"the reference's daemon is still active: {', '.join(found.active)}",
@@ -110,6 +111,16 @@ def check_reference(host: Host) -> Iterator[Finding]:
             f"somebody listens on {REFERENCE_SOCKET}, most likely the reference's `dhcp daemon`, started by hand",
             "restart the containers that it serves, then stop it",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which units run, as the host tells."""
+
+    host: Host
+
+    def active(self, unit: str) -> bool:
+        return self.host.root.has_systemd and show(self.host, unit).get("ActiveState") == "active"
 
 
 def sleeps(host: Host) -> bool:

@@ -1,0 +1,69 @@
+"""`hooknet doctor`: what it prints, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hooknet.cli.main import main
+from hooknet.doctor.plugins import parents
+
+
+@pytest.fixture
+def doctor(host, monkeypatch, capsys):
+    """Run the command on the made-up host."""
+    monkeypatch.setattr("hooknet.doctor.this_host.ThisHost", lambda *_args: host)
+
+    def run(*words):
+        return main(["doctor", *words]), capsys.readouterr().out
+
+    return run
+
+
+def test_all_well(doctor):
+    code, out = doctor()
+    assert code == 0
+    assert out.endswith("\nno problems\n")
+    assert "-> " not in out
+
+
+def test_a_problem_is_told_with_its_remedy_and_makes_it_exit_1(doctor, host):
+    del host.parents["eth0"]
+    code, out = doctor("--parent", "eth0")
+    assert code == 1
+    assert "BAD   there is no interface eth0" in out
+    assert "      -> ip link" in out
+    assert out.endswith("\n1 problems\n")
+
+
+def test_a_note_is_no_problem(doctor, host):
+    host.environ["CONTAINERS_CONF"] = "/srv/x.conf"
+    code, out = doctor()
+    assert code == 0
+    assert "note  CONTAINERS_CONF" in out
+
+
+def test_json_holds_all_of_it(doctor, host):
+    del host.parents["eth0"]
+    code, out = doctor("--parent", "eth0", "--format", "json")
+    data = json.loads(out)
+    assert (code, data["ok"]) == (1, False)
+    [bad] = [one for one in data["findings"] if one["verdict"] == "problem"]
+    assert set(bad) == {"check", "verdict", "what", "why", "todo"}
+    assert bad["check"] == "parent"
+
+
+def test_the_parents_are_those_of_networks_with_dhcp_and_else_the_default_routes(host):
+    assert parents(host) == [None]
+    networks = {
+        "1": {"name": "a", "plugins": [{"type": "hooknet", "master": "eth1"}]},
+        "2": {"name": "b", "plugins": [{"type": "macvlan", "master": "eth2", "ipam": {"type": "dhcp"}}]},
+        "3": {"name": "c", "plugins": [{"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}]},
+        "4": {"name": "d", "plugins": [{"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local"}}]},
+        "5": {"name": "e", "type": "hooknet"},
+        "6": {"name": "f", "plugins": "?"},
+    }
+    for name, network in networks.items():
+        host.write(f"etc/cni/net.d/{name}.conflist", json.dumps(network))
+    assert parents(host) == ["eth1", "eth2", "br0", None]

@@ -70,13 +70,19 @@ class Checker:
         if not found.up:
             raise _unavailable(f"{found.name} is down", "")
         since = self._leases.silent_parents.get(found.name)
-        if since is not None:
-            ago = self._services.machine.now() - since
-            raise _unavailable(
-                f"no address is offered on {found.name}: the pool is probably exhausted", f"for {ago:.0f} s"
-            )
-        if settings.probe_server and not await servers_offering(self._services, found):
+        if since is None and not settings.probe_server:
+            return
+        if await servers_offering(self._services, found):
+            self._leases.silent_parents.pop(
+                found.name, None
+            )  # whoever asks us first must not wait for an ADD
+            return
+        if since is None:
             raise _unavailable(f"no DHCP server answers on {found.name}", "a DISCOVER was sent as a probe")
+        ago = self._services.machine.now() - since
+        raise _unavailable(
+            f"no address is offered on {found.name}: the pool is probably exhausted", f"for {ago:.0f} s"
+        )
 
 
 def _failed(message: str, details: str) -> HooknetError:

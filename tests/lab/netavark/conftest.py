@@ -1,16 +1,21 @@
-import sys
-from pathlib import Path
+"""A podman 5 on the lab's host, and a hooknet daemon that follows its events and serves both doors."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from lab import podman5
+
+CONFIG = """
+[daemon]
+grace_period = 0.2
+reconcile_interval = 1
+[netavark]
+proxy = true
+"""
+DOORS = {"driver": "hooknet", "proxy": "macvlan"}
 
 
 @pytest.fixture
 def podman(host, shims):
-    """podman 5 on the host, with hooknet as netavark's driver. Where its root is missing the test fails."""
+    """Where its root is missing the test fails: nothing here can be shown without it."""
     reason = podman5.missing()
     if reason:
         pytest.fail(reason, pytrace=False)
@@ -18,11 +23,31 @@ def podman(host, shims):
 
 
 @pytest.fixture
-def following(host, podman):
+def make_daemon(host, podman):
     """A daemon that follows podman 5's events; not started yet."""
 
-    def make(config="", **how):
+    def make(config=CONFIG, **how):
         podman.service()
         return host.daemon(config, podman_url=podman.url, **how)
 
     return make
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    daemon = make_daemon()
+    daemon.start()
+    return daemon
+
+
+@pytest.fixture(params=DOORS)
+def door(request):
+    """Each test that asks for it is made twice: through netavark's driver plugin, and through its dhcp-proxy."""
+    return request.param
+
+
+@pytest.fixture
+def network(podman, daemon, door):
+    """A network named `lan` behind that door."""
+    podman.network("lan", driver=DOORS[door])
+    return "lan"

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import messages
+from hooknet.kernel.linkmessage import LinkMessage
 from hooknet.kernel.netlink import Netlink, NetlinkRefusal, Request
 from hooknet.kernel.netns import entered
 from hooknet.kernel.parents import (
     MACVLAN,
     Parent,
     default_parent,
-    kind_of,
     no_such_parent,
     parent,
     require_usable,
@@ -67,6 +67,7 @@ __all__ = [
 ]
 
 MODE_NUMBERS = {MacvlanMode.PRIVATE: 1, MacvlanMode.VEPA: 2, MacvlanMode.BRIDGE: 4, MacvlanMode.PASSTHRU: 8}
+MODES = {number: mode for mode, number in MODE_NUMBERS.items()}
 
 
 class MacInUse(HooknetError):  # noqa: N818 - named for what happened, as HooknetError's other children
@@ -147,8 +148,8 @@ def link_state(ifname: str) -> LinkState | None:
             if error.errno == errno.ENODEV:
                 return None
             raise refused(f"look at {ifname}", error) from None
-        found = netlink.dump(messages.get_addresses(link["index"]))
-    return _state(link, tuple(_address(a) for a in found if a["index"] == link["index"]))
+        found = netlink.dump(messages.get_addresses(link.index))
+    return _state(link, tuple(_address(a) for a in found if a["index"] == link.index))
 
 
 def list_links() -> tuple[LinkState, ...]:
@@ -199,17 +200,19 @@ def set_mac(ifname: str, mac: str) -> None:
         raise refused(f"set the MAC address of {ifname} to {mac}", error) from None
 
 
-def delete_link(ifname: str, *, expected_mac: str | None = None) -> bool:
-    """Delete `ifname`; False when there is none, or when it is not the one with `expected_mac`.
+def delete_link(ifname: str, *, expected_mac: str | None = None, expected_kind: str | None = None) -> bool:
+    """Delete `ifname`; False when there is none, or when it is not the one of that MAC or kind.
 
     Takes about 20 ms: the kernel waits until nobody uses the link any more.
     """
     with Netlink() as netlink:
         try:
             link = netlink.get(messages.get_link(ifname))
-            if expected_mac is not None and link.get_attr("IFLA_ADDRESS") != expected_mac.lower():
+            if expected_mac is not None and link.mac != expected_mac.lower():
                 return False
-            netlink.change(messages.del_link(link["index"]))
+            if expected_kind is not None and link.kind != expected_kind:
+                return False
+            netlink.change(messages.del_link(link.index))
         except NetlinkRefusal as error:
             if error.errno == errno.ENODEV:
                 return False
@@ -297,20 +300,18 @@ def _mac_of(ifname: str) -> str:
     return state.mac if state else "of " + ifname
 
 
-def _state(link: Any, addresses: tuple[IPv4Interface, ...] = ()) -> LinkState:
-    kind, details = kind_of(link)
-    mode = details.get_attr("IFLA_MACVLAN_MODE") if kind == MACVLAN and details is not None else None
+def _state(link: LinkMessage, addresses: tuple[IPv4Interface, ...] = ()) -> LinkState:
     return LinkState(
-        name=link.get_attr("IFLA_IFNAME"),
-        index=link["index"],
-        mac=link.get_attr("IFLA_ADDRESS") or "",
-        mtu=link.get_attr("IFLA_MTU"),
-        up=bool(link["flags"] & messages.IFF_UP),
-        carrier=bool(link["flags"] & messages.IFF_LOWER_UP),
-        kind=kind,
-        mode=MacvlanMode(mode) if mode in MODE_NUMBERS else None,
-        parent_index=link.get_attr("IFLA_LINK"),
-        parent_elsewhere=link.get_attr("IFLA_LINK_NETNSID") is not None,
+        name=link.name,
+        index=link.index,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        carrier=link.carrier,
+        kind=link.kind,
+        mode=MODES.get(link.mode or 0),
+        parent_index=link.lower,
+        parent_elsewhere=link.lower_elsewhere,
         addresses=addresses,
     )
 

@@ -15,6 +15,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from hooknet.kernel.linkmessage import IFF_UP
 from hooknet.kernel.netlink import (
     CREATE,
     EXCL,
@@ -35,7 +36,6 @@ from hooknet.kernel.netlink import (
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS: halves what has to be decoded
 MAIN_TABLE, PROTO_DHCP, UNICAST, SCOPE_UNIVERSE, SCOPE_LINK = 254, 16, 1, 0, 253
 FOREVER = 0xFFFFFFFF

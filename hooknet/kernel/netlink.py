@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from hooknet.errors import HooknetError, Kind
+from hooknet.kernel.linkmessage import attributes, read_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,12 +41,12 @@ SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 10,
 ACK_WITH_TEXT, TEXT = 0x200, 1  # NLM_F_ACK_TLVS, NLMSGERR_ATTR_MSG
 
 HEADER = struct.Struct("=IHHII")
-ATTRIBUTE = struct.Struct("=HH")
 BUFFER = 1 << 16
 DUMPS = 5
 PATIENCE = struct.pack("ll", 10, 0)  # seconds: the kernel answers before send() returns, so this is for bugs
 
-MESSAGES = {RTM_NEWLINK: ifinfmsg, RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg}
+MESSAGES = {RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg}
+UNDERSTOOD = frozenset({RTM_NEWLINK, *MESSAGES})
 UNRELIABLE = frozenset({errno.ENOBUFS, errno.EINTR})
 
 
@@ -164,8 +164,8 @@ class Netlink:
 def parse(datagram: bytes) -> Iterator[tuple[int, Any]]:
     """Type and message of everything in a notification that this room understands."""
     for kind, _number, _flags, data in _split(datagram):
-        if kind in MESSAGES or kind - 1 in MESSAGES:  # RTM_DELX is RTM_NEWX + 1 and has the same shape
-            yield kind, _decode(kind if kind in MESSAGES else kind - 1, data)
+        if kind in UNDERSTOOD or kind - 1 in UNDERSTOOD:  # RTM_DELX is RTM_NEWX + 1 and has the same shape
+            yield kind, _decode(kind if kind in UNDERSTOOD else kind - 1, data)
 
 
 def _encode(request: Request, number: int, flags: int) -> bytes:
@@ -177,6 +177,8 @@ def _encode(request: Request, number: int, flags: int) -> bytes:
 
 
 def _decode(kind: int, data: bytes) -> Any:
+    if kind == RTM_NEWLINK:
+        return read_link(data, HEADER.size)
     message = MESSAGES.get(kind, nlmsg)(data)
     message.decode()
     return message
@@ -206,11 +208,4 @@ def _kernel_text(data: bytes) -> str:
         return ""
     # behind an error come the code and the header of the refused message (NETLINK_CAP_ACK cut the rest)
     offset = HEADER.size + 4 + (HEADER.size if kind == NLMSG_ERROR else 0)
-    while offset + ATTRIBUTE.size <= len(data):
-        length, attribute = ATTRIBUTE.unpack_from(data, offset)
-        if length < ATTRIBUTE.size:
-            break
-        if attribute == TEXT:
-            return data[offset + ATTRIBUTE.size : offset + length].rstrip(b"\0").decode("utf-8", "replace")
-        offset += (length + 3) & ~3
-    return ""
+    return attributes(data, offset).get(TEXT, b"").rstrip(b"\0").decode("utf-8", "replace")

@@ -113,6 +113,8 @@ class _PacketSocket:
 class ExchangeSocket(_PacketSocket):
     """DHCP replies for this interface and, once an address is in question, ARP about it."""
 
+    _watched: IPv4Address | None = None
+
     def recv(self) -> list[Packet]:
         """What has come, oldest first, at most 64 packets; empty when nothing has. Never raises."""
         return [packet for one in self._received() if (packet := _parsed(one)) is not None]
@@ -123,12 +125,14 @@ class ExchangeSocket(_PacketSocket):
 
     def send_arp(self, payload: bytes, mac: str) -> None:
         """Send an ARP packet; from now on what others say about its target address is heard. OSError."""
-        self.watch(IPv4Address(payload[ARP_TARGET]))
+        if self._watched != (target := IPv4Address(payload[ARP_TARGET])):
+            self.watch(target)
         self._send(payload, ETH_P_ARP, mac)
 
     def watch(self, address: IPv4Address | None) -> None:
         """Hear ARP about this address only; None for no ARP at all."""
         attach(self._socket, filters.exchange(self.mac_bytes, address))
+        self._watched = address
 
 
 class ArpSocket(_PacketSocket):

@@ -11,7 +11,6 @@ import errno
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import messages
@@ -55,19 +54,18 @@ def parent(name: str) -> Parent:
             link = netlink.get(messages.get_link(name))
     except NetlinkRefusal as error:
         raise no_such_parent(name, error) from None
-    kind, _ = kind_of(link)
     return Parent(
         name=name,
-        index=link["index"],
-        mac=link.get_attr("IFLA_ADDRESS") or "",
-        mtu=link.get_attr("IFLA_MTU"),
-        up=bool(link["flags"] & messages.IFF_UP),
-        carrier=bool(link["flags"] & messages.IFF_LOWER_UP),
+        index=link.index,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        carrier=link.carrier,
         wireless=is_wireless(name),
-        kind=kind,
-        ethernet=link["ifi_type"] == ETHERNET,
-        master=link.get_attr("IFLA_MASTER"),
-        lower=link.get_attr("IFLA_LINK") if kind == MACVLAN else None,
+        kind=link.kind,
+        ethernet=link.type == ETHERNET,
+        master=link.master,
+        lower=link.lower if link.kind == MACVLAN else None,
     )
 
 
@@ -122,14 +120,6 @@ def require_usable(parent: Parent) -> None:
             f"the parent {name} is down",
             hint=f"set it up: ip link set {name} up, and at every boot",
         )
-
-
-def kind_of(link: Any) -> tuple[str | None, Any]:
-    """The kind of a link (`macvlan`, `veth`, ...) and what is special to that kind; None for hardware."""
-    info = link.get_attr("IFLA_LINKINFO")
-    if info is None:
-        return None, None
-    return info.get_attr("IFLA_INFO_KIND"), info.get_attr("IFLA_INFO_DATA")
 
 
 def no_such_parent(name: str, error: NetlinkRefusal) -> HooknetError:

@@ -16,8 +16,8 @@ from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
 from hooknet.errors import HooknetError
+from hooknet.kernel.linkmessage import LinkMessage
 from hooknet.kernel.links import list_links
-from hooknet.kernel.messages import IFF_LOWER_UP, IFF_UP
 from hooknet.kernel.netlink import BUFFER, RTM_DELLINK, RTM_NEWLINK, parse
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ class LinkWatcher:
                 self._notified(kind, message)
 
     def _notified(self, kind: int, message: Any) -> None:
-        if message["family"] != socket.AF_UNSPEC:  # a bridge telling of its ports
-            return
+        if not isinstance(message, LinkMessage) or message.family != socket.AF_UNSPEC:
+            return  # a bridge telling of its ports
         if kind == RTM_NEWLINK:
-            self._learn(message["index"], _seen(message))
+            self._learn(message.index, Seen(message.name, message.up and message.carrier))
         elif kind == RTM_DELLINK:
-            self._learn(message["index"], None)
+            self._learn(message.index, None)
 
     def _learn(self, index: int, after: Seen | None) -> None:
         before = self._links.pop(index, None)
@@ -174,8 +174,3 @@ def subscribe() -> socket.socket:
 def snapshot() -> dict[int, Seen]:
     """Every link of the calling thread's netns, by index."""
     return {link.index: Seen(link.name, link.up and link.carrier) for link in list_links()}
-
-
-def _seen(message: Any) -> Seen:
-    both = IFF_UP | IFF_LOWER_UP
-    return Seen(message.get_attr("IFLA_IFNAME"), message["flags"] & both == both)

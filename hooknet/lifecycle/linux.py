@@ -160,13 +160,10 @@ class LinuxNetns:
         return await self._pool.run_in(self._where, links.link_state, ifname)
 
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
-        def delete() -> bool:
-            state = links.link_state(ifname)
-            if state is None or (mac is None and state.kind != MACVLAN):
-                return False
-            return links.delete_link(ifname, expected_mac=mac)
-
-        return await self._pool.run_in(self._where, delete)
+        kind = MACVLAN if mac is None else None
+        return await self._pool.run_in(
+            self._where, links.delete_link, ifname, expected_mac=mac, expected_kind=kind
+        )
 
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         return await self._pool.run_in(self._where, addresses.apply, ifname, plan, previous)

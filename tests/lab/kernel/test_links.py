@@ -222,6 +222,7 @@ def test_deleting_twice_is_harmless(lan) -> None:
 def test_a_link_with_another_mac_than_expected_is_not_deleted(lan) -> None:
     space = lan.attach()
     assert not space.run(links.delete_link, "eth0", expected_mac="02:00:00:00:00:99")
+    assert not space.run(links.delete_link, "eth0", expected_kind="veth")
     assert space.run(links.delete_link, "eth0", expected_mac=MAC.upper())
 
 

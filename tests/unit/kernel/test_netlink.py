@@ -69,7 +69,7 @@ def kernel(monkeypatch):
 
 
 def indices(found):
-    return [one["index"] for one in found]
+    return [one.index for one in found]
 
 
 def test_a_dump_that_comes_in_several_datagrams_is_put_together(kernel) -> None:

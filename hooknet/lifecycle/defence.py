@@ -97,7 +97,9 @@ class Defence:
             and entry.is_replied()
             and entry.client is not None
             and entry.client.concerns(packet)
-            and not self._services.registry.is_of_same_container(entry, packet.sender_mac)
+            and not self._services.registry.is_no_rival(
+                entry, packet.sender_mac, self._services.machine.now()
+            )
         )
 
     def _tell(self, entry: Entry, packet: ArpPacket) -> None:

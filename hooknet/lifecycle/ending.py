@@ -72,6 +72,8 @@ class Endings:
 
     async def _clean_up(self, record: Record, netns: Netns | None) -> bool:
         """The RELEASE, then the link. True when nothing more is to be done."""
+        if netns is None:
+            self._services.registry.left_dying(record.mac, self._services.machine.now())
         sent = await self._send_release(record, netns)
         removed = netns is None or record.mode is None or await self._delete_link(netns, record)
         return sent and removed

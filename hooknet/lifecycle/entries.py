@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hooknet.lifecycle.session import Session
 
 SETTLED = frozenset({Phase.CONFIGURED, Phase.REPLIED})
+DYING = 30.0
+"""Seconds in which a netns without a name may still answer ARP: a burst of ends queues in the kernel."""
 
 
 class Entry:
@@ -121,6 +123,7 @@ class Registry:
     def __init__(self, newest_generation: int = 0) -> None:
         self._entries: dict[AttachmentKey, Entry] = {}
         self._holders: dict[bytes, Entry] = {}
+        self._dying: dict[str, float] = {}
         self.newest_generation = newest_generation
         self.keys = Locks()
         self.identities = Locks()
@@ -158,8 +161,19 @@ class Registry:
             if e.key.container_id == container_id and network in {None, e.key.network}
         ]
 
-    def is_of_same_container(self, entry: Entry, mac: str) -> bool:
-        """Whether `mac` is that of an interface of the entry's own container."""
+    def left_dying(self, mac: str, now: float) -> None:
+        """An interface with this MAC is going with its netns, which the kernel takes apart in its own time."""
+        self._dying = {mac: until for mac, until in self._dying.items() if until > now}
+        self._dying[mac] = now + DYING
+
+    def is_no_rival(self, entry: Entry, mac: str, now: float) -> bool:
+        """Whether what `mac` says about the entry's address is no conflict.
+
+        Another interface of its own container answers for it too, when both are on one LAN; and so does, for a
+        while, a predecessor whose netns is going.
+        """
+        if self._dying.get(mac, now) > now:
+            return True
         return any(other.record.mac == mac for other in self.of_container(entry.key.container_id))
 
     def is_current(self, entry: Entry) -> bool:

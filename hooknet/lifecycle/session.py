@@ -78,9 +78,10 @@ class Session:
         self._wake.set()
 
     def _is_from_us(self, packet: Packet) -> bool:
-        """ARP of the same container: with two interfaces on one LAN, Linux answers for either from both."""
-        registry = self._leases.services.registry
-        return isinstance(packet, ArpPacket) and registry.is_of_same_container(self._entry, packet.sender_mac)
+        """ARP of our own that only looks like a conflict."""
+        return isinstance(packet, ArpPacket) and self._leases.services.registry.is_no_rival(
+            self._entry, packet.sender_mac, self._machine.now()
+        )
 
     async def _drain(self) -> None:
         while True:

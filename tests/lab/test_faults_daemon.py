@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,7 @@ def another_boot(tmp_path: Path) -> Iterator[None]:
 def test_fault_03_after_a_reboot_known_containers_get_their_address_back_and_others_give_it_up(
     lan: Lan, host: Host, tmp_path: Path
 ) -> None:
-    host.podman.service()
+    service = host.podman.service()
     host.conflist("lan", HOOKNET_MAIN)
     daemon = host.daemon(podman_url=host.podman.url)
     daemon.start()
@@ -89,7 +91,12 @@ def test_fault_03_after_a_reboot_known_containers_get_their_address_back_and_oth
     removed = host.cni.sandbox()
     stale = host.cni.add(netconf(), removed).interface.ip
     daemon.kill()
+    service.kill()
     switch_off(host, "known")
+    shutil.rmtree(host.podman.folder / "tmp")  # by which podman sees that the machine was off
+    host.podman.socket.unlink()
+    shutil.rmtree(f"/run/runc/{known.id}")
+    service.start()
     removed.delete()
     run(["mount", "--bind", tmp_path / "boot_id", BOOT_ID])
     shutil.rmtree(daemon.run_dir / "tombstones")  # /run does not survive a reboot
@@ -108,7 +115,6 @@ def switch_off(host: Host, name: str) -> None:
     for pid in (row["State"]["ConmonPid"], row["State"]["Pid"]):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{row['State']['Pid']}").exists(), what="it is dead")
-    host.podman("rm", "--help")  # podman notices nothing by being run
 
 
 @pytest.fixture
@@ -121,26 +127,25 @@ def small_disk(host: Host) -> Iterator[Path]:
     run(["umount", "-l", folder])
 
 
-@pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_fault_05_a_disk_that_can_not_be_written_costs_new_containers_only_and_heals(
-    lab: Lab, lan: Lan, host: Host, small_disk: Path, trouble: str
+def test_fault_05_a_full_disk_costs_new_containers_only_and_heals(
+    lan: Lan, host: Host, small_disk: Path
 ) -> None:
     lan.server.restart(t1=1, t2=3, lease_time=120)
     daemon = host.daemon()
     daemon.start()
     old, new = host.cni.sandbox(), host.cni.sandbox()
     address = host.cni.add(netconf(), old).interface
-    spoil(small_disk, trouble)
+    fill(small_disk)
     refused = host.cni.call("ADD", netconf(), new)
     assert refused.error["code"] == 11
     assert "journal can't be written" in refused.error["msg"]
     assert new.links() == set()
     status = daemon.status()
     assert not status["healthy"]
-    assert any("journal" in problem["what"] for problem in status["problems"]), status["problems"]
+    assert "journal" in json.dumps(status["problems"])
     seen = lan.server.acknowledged(address.ip)
     eventually(lambda: lan.server.acknowledged(address.ip) >= seen + 2, within=10, what="renewals go on")
-    mend(small_disk, trouble)
+    (small_disk / "filler").unlink()
     host.cni.add(netconf(), new)
     assert daemon.status()["healthy"]
     daemon.crash()
@@ -148,25 +153,18 @@ def test_fault_05_a_disk_that_can_not_be_written_costs_new_containers_only_and_h
     assert old.interfaces() == [address]
 
 
-def spoil(disk: Path, trouble: str) -> None:
-    if trouble == "read-only":
-        run(["mount", "-o", "remount,ro", disk])
-        return
-    with (disk / "filler").open("wb") as filler:
-        filler.truncate(0)
-        try:
-            while True:
-                filler.write(b"\0" * 1024)
-                filler.flush()
-        except OSError:
-            return
+def fill(disk: Path) -> None:
+    filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT)
+    with suppress(OSError):
+        while True:
+            os.write(filler, bytes(4096))
+    os.close(filler)
 
 
-def mend(disk: Path, trouble: str) -> None:
-    if trouble == "read-only":
-        run(["mount", "-o", "remount,rw", disk])
-    else:
-        (disk / "filler").unlink()
+def test_fault_05_a_read_only_disk_is_named_at_the_start(host: Host, small_disk: Path) -> None:
+    run(["mount", "-o", "remount,ro", small_disk])
+    with pytest.raises(RuntimeError, match=re.escape(str(small_disk))):
+        host.daemon().start()
 
 
 def test_fault_06_a_corrupt_database_is_set_aside_and_the_daemon_serves(

@@ -56,10 +56,6 @@ class Notifier:
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
-    def reloading(self, now_usec: int) -> None:
-        """`now_usec`: CLOCK_MONOTONIC, microseconds."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={now_usec}")
-
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
 

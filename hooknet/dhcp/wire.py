@@ -82,10 +82,7 @@ ARP_REPLY = 2
 NONE = str(NOBODY)
 IP_TEMPLATE = IP_HEADER.unpack(bytes(IP(src=NONE, dst=NONE, id=0, flags="DF", proto=UDP_PROTOCOL)))
 ARP_TEMPLATE = ARP_HEADER.unpack(bytes(ARP(hwsrc=ZERO_MAC, psrc=NONE, hwdst=ZERO_MAC, pdst=NONE)))
-ETHERNET_TYPES = {
-    kind: bytes(Ether(src=ZERO_MAC, dst=ZERO_MAC, type=kind))[2 * MAC_LENGTH :]
-    for kind in (ETHERTYPE_IP, ETHERTYPE_ARP)
-}
+ETHERNET_TYPE = bytes(Ether(src=ZERO_MAC, dst=ZERO_MAC, type=ETHERTYPE_IP))[2 * MAC_LENGTH :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +134,7 @@ def ethernet_udp_frame(
 ) -> bytes:
     """`udp_packet` with the Ethernet header before it: what leaves on the parent when the netns is gone."""
     packet = udp_packet(payload, source=source, destination=destination)
-    return ethernet_header(source_mac, destination_mac, ETHERTYPE_IP) + packet
-
-
-def ethernet_header(source_mac: str, destination_mac: str, kind: int) -> bytes:
-    return mac_bytes(destination_mac) + mac_bytes(source_mac) + ETHERNET_TYPES[kind]
+    return mac_bytes(destination_mac) + mac_bytes(source_mac) + ETHERNET_TYPE + packet
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -192,11 +185,6 @@ def arp_packet(operation: int, mac: str, sender: IPv4Address, target: IPv4Addres
     """An ARP packet whose target MAC is not known. Without Ethernet header."""
     *kind, _operation, _mac, _sender, target_mac, _target = ARP_TEMPLATE
     return ARP_HEADER.pack(*kind, operation, mac_bytes(mac), sender.packed, target_mac, target.packed)
-
-
-def arp_frame(payload: bytes, *, source_mac: str, destination_mac: str = BROADCAST_MAC) -> bytes:
-    """An ARP packet with the Ethernet header before it."""
-    return ethernet_header(source_mac, destination_mac, ETHERTYPE_ARP) + payload
 
 
 def parse_arp(payload: bytes) -> ArpPacket | None:

@@ -42,7 +42,6 @@ REMEMBER = (
     " ON CONFLICT DO UPDATE SET address=excluded.address, used=excluded.used"
 )
 FORGET = "DELETE FROM memory WHERE used < ?"
-SET_META = "INSERT INTO meta (key, value) VALUES (?,?) ON CONFLICT DO UPDATE SET value=excluded.value"
 COLUMNS = "id, plugin, stream, hook, payload, attempts, not_before, created, error"
 
 
@@ -52,7 +51,6 @@ class Loaded:
 
     records: tuple[Record, ...]
     memory: dict[tuple[str, bytes], str]
-    meta: dict[str, str]
     unreadable: tuple[str, ...] = ()
     set_aside: Path | None = None
 
@@ -133,9 +131,6 @@ class Journal:
     def forget_before(self, used: float) -> asyncio.Future[None]:
         """Drop remembered addresses that nobody used since `used` (wall clock, seconds)."""
         return self._submit([(FORGET, (used,))], kept=True)
-
-    def set_meta(self, key: str, value: str) -> asyncio.Future[None]:
-        return self._submit([(SET_META, (key, value))], kept=True)
 
     async def heal(self) -> None:
         """Try again to write what the disk refused. Quiet when it still refuses."""
@@ -253,8 +248,7 @@ class Journal:
                 "SELECT network, client_id, address FROM memory"
             )
         }
-        meta = dict(connection.execute("SELECT key, value FROM meta"))
-        return Loaded(tuple(records), memory, meta, tuple(unreadable), set_aside)
+        return Loaded(tuple(records), memory, tuple(unreadable), set_aside)
 
 
 def _bridge() -> tuple[asyncio.Future[Any], Callable[[Exception | None, Any], None]]:

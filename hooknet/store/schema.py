@@ -45,7 +45,6 @@ CREATE TABLE outbox (
   created    REAL NOT NULL,
   error      TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 

@@ -189,13 +189,6 @@ def test_an_arp_announcement_is_the_one_of_rfc_5227() -> None:
     assert wire.arp_announcement(MAC, CLIENT) == bytes(theirs)
 
 
-def test_an_arp_frame_is_the_one_that_scapy_builds() -> None:
-    theirs = Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(
-        op=1, hwsrc=MAC, psrc="0.0.0.0", hwdst="00:00:00:00:00:00", pdst=str(CLIENT)
-    )
-    assert wire.arp_frame(wire.arp_probe(MAC, CLIENT), source_mac=MAC) == bytes(theirs)
-
-
 @pytest.mark.parametrize("operation", [1, 2])
 def test_line_40_an_arp_packet_is_read(operation: int) -> None:
     packet = bytes(ARP(op=operation, hwsrc=OTHER, psrc=str(SERVER), hwdst=MAC, pdst=str(CLIENT))) + bytes(18)

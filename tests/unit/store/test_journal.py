@@ -113,17 +113,15 @@ def test_a_postponed_delivery_counts_its_attempts_and_a_made_one_is_gone(journal
     assert (left.attempts, left.not_before, left.error) == (1, WALL + 60, "server down")
 
 
-def test_remembered_addresses_and_meta_come_back(journal: Journal, path: Path) -> None:
+def test_remembered_addresses_come_back(journal: Journal, path: Path) -> None:
     async def write() -> None:
-        journal.remember("lan", b"\xff\x01", "10.0.0.5")
-        await journal.set_meta("boot_id", "b1")
+        await journal.remember("lan", b"\xff\x01", "10.0.0.5")
 
     asyncio.run(write())
     other = reopened(path)
     try:
         loaded = other.open()
         assert loaded.memory == {("lan", b"\xff\x01"): "10.0.0.5"}
-        assert loaded.meta == {"boot_id": "b1"}
     finally:
         other.close()
 

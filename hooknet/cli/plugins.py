@@ -92,7 +92,7 @@ def new(args: argparse.Namespace) -> int:
     from hooknet.hooks.scaffold import write_package
 
     folder = write_package(args.name, args.directory)
-    print(f"wrote {folder}\nnext: cd {folder} && python -m pytest, then pip install it beside hooknet")
+    print(f"wrote {folder}\nnext: cd {folder} && pip install '.[test]' (beside hooknet) && python -m pytest")
     return EXIT_OK
 
 

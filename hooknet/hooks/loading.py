@@ -77,6 +77,11 @@ class Loaded:
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
 
+def installed() -> Iterable[EntryPoint]:
+    """Every plugin that an installed package offers; nothing is imported."""
+    return entry_points(group=ENTRY_POINT_GROUP)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
     """What loading depends on. state_dir: below it each plugin gets a folder of its own. timeout: seconds."""
@@ -84,7 +89,7 @@ class Loader:
     state_dir: Path
     timeout: float = 10.0
     disabled: frozenset[str] = frozenset()
-    discover: Callable[[], Iterable[EntryPoint]] = lambda: entry_points(group=ENTRY_POINT_GROUP)
+    discover: Callable[[], Iterable[EntryPoint]] = installed
 
     def load_all(
         self, config: PluginsConfig, known: Mapping[str, Loaded] | None = None

@@ -1,16 +1,20 @@
 """`hooknet plugins new NAME`: a package that can be tested and installed as it is written.
 
+A name that an installed package offers already is refused: with both installed, neither would be loaded.
+
 It is a plugin that does something small and visible with each hook that most plugins need, with typed
 settings and a test for each; an author deletes more than they write.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from string import Template
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.hooks.loading import check_name
+from hooknet.hooks.loading import check_name, installed
 
 PYPROJECT = """\
 [build-system]
@@ -135,8 +139,10 @@ README = """\
 A plugin for hooknet.
 
 ## Try it
+In the environment that hooknet runs from, or in one that has hooknet beside it:
+
+    pip install '.[test]'             # the plugin, and pytest for its tests
     python -m pytest                  # the tests, with hooknet's own test kit
-    pip install .                     # into the environment that hooknet runs from
     hooknet plugins check             # loads it and says what is wrong, without a daemon
     systemctl restart hooknet         # a running daemon imports new code only at its start
     hooknet plugins                   # what it did: calls, times, the last error
@@ -159,9 +165,15 @@ FILES = {
 }
 
 
-def write_package(name: str, directory: Path) -> Path:
-    """Write the package `hooknet-NAME` below `directory` and return its folder. Raises BAD_CONFIG or IO."""
+def write_package(
+    name: str, directory: Path, *, discover: Callable[[], Iterable[EntryPoint]] = installed
+) -> Path:
+    """Write the package `hooknet-NAME` below `directory` and return its folder.
+
+    Raises PLUGIN for a name that can't be or is taken, BAD_CONFIG where the folder is there, IO.
+    """
     check_name(name, [])
+    refuse_taken(name, discover())
     words = {"name": name, "module": "hooknet_" + name.replace("-", "_")}
     folder = directory / f"hooknet-{name}"
     try:
@@ -177,3 +189,15 @@ def write_package(name: str, directory: Path) -> Path:
     except OSError as error:
         raise HooknetError(Kind.IO, f"can't write {folder}: {error.strerror}") from None
     return folder
+
+
+def refuse_taken(name: str, offers: Iterable[EntryPoint]) -> None:
+    for taken in offers:
+        if taken.name == name:
+            who = taken.dist.name if taken.dist else "an installed package"
+            raise HooknetError(
+                Kind.PLUGIN,
+                f"there is a plugin {name} already",
+                details=f"from {who}; of two with one name neither would be loaded",
+                hint="choose another name",
+            )

@@ -145,3 +145,10 @@ def test_new_refuses_names_that_a_plugin_can_not_have(tmp_path, name):
     with pytest.raises(HooknetError, match="can't be a plugin's name"):
         hooknet("new", name, "--directory", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["dns", "static-mac"])
+def test_new_refuses_a_name_that_is_taken_because_neither_would_be_loaded(tmp_path, name):
+    with pytest.raises(HooknetError, match=f"a plugin {name} already.*from hooknet.*choose another name"):
+        hooknet("new", name, "--directory", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []

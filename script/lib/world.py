@@ -160,9 +160,12 @@ def end_with(kill: Callable[[], None]) -> None:
 
 def forget_cgroups(name: str) -> None:
     """Containers that were killed with the world leave empty control groups: remove those of this world."""
-    for folder in sorted(Path("/sys/fs/cgroup").glob(f"**/{name}/**/"), key=lambda path: -len(path.parts)):
+    # os.walk and not glob: other worlds end meanwhile, and a folder that vanishes under us is none of ours.
+    for folder, _, _ in os.walk("/sys/fs/cgroup", topdown=False):
+        if name not in Path(folder).parts:
+            continue
         try:
-            folder.rmdir()
+            Path(folder).rmdir()
         except OSError:  # a process that is still dying holds it; an empty folder hurts nobody
             continue
 

@@ -12,22 +12,23 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hooknet.config import NetworkSettings
-from hooknet.dhcp.client import Client, Patience, Randomness
+from hooknet.dhcp.client import Client, Patience
 from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
 from hooknet.dhcp.names import host_label
-from hooknet.dhcp.settings import ClientSettings
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
+from hooknet.lifecycle.clients import make_client
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.identity import client_id_for, fallback_client_id
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
-from hooknet.lifecycle.ports import Link, Machine, Netns
+from hooknet.lifecycle.ports import Link, Netns
 from hooknet.lifecycle.probing import servers_answering
 from hooknet.lifecycle.requests import Attached, AttachRequest
 from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
@@ -69,7 +70,8 @@ class Attacher:
         parent = await self._parent(request, settings, lookup_in)
         request.timing.mark("parent")
         entry = await self._intend(request, settings, netns, parent)
-        async with self._services.registry.identities.hold(entry.record.client_id):
+        async with AsyncExitStack() as locks:
+            await self._take_identity(entry, request, locks)
             self._services.registry.add(entry)
             try:
                 return await self._carry_out(entry, request, netns, parent)
@@ -207,14 +209,17 @@ class Attacher:
         if self._services.machine.identify(holder.record.attachment.netns) != holder.record.netns_id:
             await self._clear(holder)
             return asked
-        log.warning(
-            "%s: its identity is in use by %s, so it leases under its container id instead",
-            request.key,
-            holder.key,
-        )
-        return replace(
-            asked, client_id=fallback_client_id(request.key), requested_address=request.requested_address
-        )
+        return _under_own_id(request, asked, holder)
+
+    async def _take_identity(self, entry: Entry, request: AttachRequest, locks: AsyncExitStack) -> None:
+        """Lock it; whoever waited here for a predecessor's end may find that another newcomer was quicker."""
+        registry = self._services.registry
+        await locks.enter_async_context(registry.identities.hold(entry.record.client_id))
+        holder, asked = registry.holder(entry.record.client_id), entry.record.request
+        if holder is not None and asked is not None:
+            own = _under_own_id(request, asked, holder)
+            entry.record = replace(entry.record, client_id=own.client_id, request=own)
+            await locks.enter_async_context(registry.identities.hold(own.client_id))
 
     # the doing
 
@@ -366,23 +371,12 @@ class Attacher:
                 continue
 
 
-def make_client(entry: Entry, machine: Machine, randomness: Randomness, parent_mtu: int | None) -> Client:
-    """The DHCP client of an entry, with its network's settings."""
-    settings, request = entry.settings, entry.record.request
-    assert request is not None
-    return Client(
-        request,
-        ClientSettings(
-            acd=settings.acd,
-            rapid_commit=settings.rapid_commit,
-            broadcast=settings.broadcast,
-            allow_servers=settings.allow_servers,
-            deny_servers=settings.deny_servers,
-            parent_mtu=parent_mtu,
-        ),
-        randomness,
-        machine.utc,
+def _under_own_id(request: AttachRequest, asked: LeaseRequest, holder: Entry) -> LeaseRequest:
+    log.warning(
+        "%s: its identity is in use by %s: it leases under its container id instead", request.key, holder.key
     )
+    own = fallback_client_id(request.key)
+    return replace(asked, client_id=own, requested_address=request.requested_address)
 
 
 def _random_mac(bits: int) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hooknet.dhcp.client import Client, Patience
 from hooknet.dhcp.effects import Effect
 from hooknet.errors import HooknetError
-from hooknet.lifecycle.attach import make_client
+from hooknet.lifecycle.clients import make_client
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases, wanted_plan

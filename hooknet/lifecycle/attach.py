@@ -82,12 +82,15 @@ class Attacher:
     async def _parent(
         self, request: AttachRequest, settings: NetworkSettings, inside: Netns | None
     ) -> Parent:
-        """The parent; at boot its carrier may come late, and is waited for within the deadline."""
+        """The parent; at boot its carrier may come late, and is waited for within the deadline.
+
+        Not under another main plugin: a bridge has a carrier only when its first port is up, which may be ours.
+        """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + settings.timeout
         while True:
             parent = await self._services.machine.parent(request.parent, inside)
-            if parent.carrier or not parent.up:
+            if parent.carrier or not parent.up or request.link is None:
                 return parent
             if loop.time() >= give_up:
                 raise HooknetError(

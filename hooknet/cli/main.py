@@ -31,6 +31,7 @@ COMMANDS = (
     "config",
     "install",
     "uninstall",
+    "migrate",
     "doctor",
     "daemon",
     "completion",

@@ -25,9 +25,9 @@ def podman(host, shims):
 @pytest.fixture
 def make_daemon(host, podman):
     """A daemon that follows podman 5's events; not started yet."""
+    podman.service()
 
     def make(config=CONFIG, **how):
-        podman.service()
         return host.daemon(config, podman_url=podman.url, **how)
 
     return make

@@ -1,0 +1,193 @@
+"""What `hooknet migrate` makes of networks that are there."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cni_calls import SEED
+
+from hooknet.cli.main import main
+from hooknet.errors import HooknetError
+from hooknet.install.changes import carry_out
+from hooknet.install.migrate import NETAVARK_NETWORKS, plan
+from hooknet.install.root import Root
+
+NET_D = Path("/etc/cni/net.d")
+FOLDERS = (NET_D, NETAVARK_NETWORKS)
+MACVLAN = {"type": "macvlan", "master": "eno1", "ipam": {"type": "dhcp"}}
+NETAVARK = {
+    "name": "mv",
+    "id": "a" * 64,
+    "driver": "macvlan",
+    "network_interface": "eno1",
+    "created": "2026-01-02T03:04:05Z",
+    "ipv6_enabled": False,
+    "internal": False,
+    "dns_enabled": False,
+    "options": {"mtu": "1400", "metric": "5", "no_default_route": "true", "bclim": "3"},
+    "ipam_options": {"driver": "dhcp"},
+}
+
+
+class Machine:
+    """A tree with networks in it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.root = Root(path)
+        for folder in FOLDERS:
+            (path / folder.relative_to("/")).mkdir(parents=True)
+
+    def place(self, folder, name):
+        return self.path / folder.relative_to("/") / name
+
+    def cni(self, *plugins, name="lan", **keys):
+        path = self.place(NET_D, f"90-{name}.conflist")
+        path.write_text(json.dumps({"cniVersion": "0.4.0", "name": name, **keys, "plugins": plugins}))
+        return path
+
+    def netavark(self, **changes):
+        path = self.place(NETAVARK_NETWORKS, "mv.json")
+        path.write_text(json.dumps(NETAVARK | changes))
+        return path
+
+    def plan(self, *names, to_netavark=False):
+        return plan(self.root, FOLDERS, names, to_netavark=to_netavark)
+
+    def migrate(self, *names, **how):
+        made, moves = self.plan(*names, **how)
+        list(carry_out(made.changes, self.root))
+        return moves, made.notes
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return Machine(tmp_path)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_a_macvlan_with_dhcp_becomes_hooknet_with_everything_else_kept(machine):
+    path = machine.cni(MACVLAN | {"mode": "vepa", "mtu": 1400}, {"type": "tuning"}, disableCheck=True)
+    (move,), notes = machine.migrate()
+    found = read(path)
+    assert found["plugins"] == [
+        {"type": "hooknet", "master": "eno1", "mode": "vepa", "mtu": 1400},
+        {"type": "tuning"},
+    ]
+    assert (found["disableCheck"], found["cniVersion"]) == (True, "0.4.0")
+    assert move.says == ("macvlan on eno1 with dhcp becomes hooknet",)
+    assert "restart its containers" in notes[0]
+
+
+def test_options_of_the_reference_are_kept_and_its_socket_is_not(machine):
+    ipam = {"type": "dhcp", "daemonSocketPath": "/x", "request": [{"option": "42"}], "priority": 5}
+    path = machine.cni(MACVLAN | {"ipam": ipam})
+    machine.migrate()
+    (plugin,) = read(path)["plugins"]
+    assert plugin["ipam"] == {"type": "hooknet", "request": [{"option": "42"}], "priority": 5}
+
+
+def test_another_main_plugin_stays(machine):
+    path = machine.cni({"type": "bridge", "bridge": "br0", "ipam": {"type": "dhcp"}})
+    (move,), _ = machine.migrate()
+    assert read(path)["plugins"] == [{"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}]
+    assert move.says == ("bridge stays, and its ipam becomes hooknet",)
+
+
+def test_a_network_without_a_list_of_plugins_is_one_too(machine):
+    path = machine.place(NET_D, "10-example.conf")
+    path.write_text(json.dumps(SEED))
+    machine.migrate()
+    assert read(path) == {"cniVersion": "0.4.0", "name": "example", "type": "hooknet", "master": "enp0s31f6"}
+
+
+def test_the_file_as_it_was_stays_beside_it(machine):
+    path = machine.cni(MACVLAN)
+    before = path.read_bytes()
+    path.chmod(0o640)
+    machine.migrate()
+    backup = path.with_name(path.name + ".before-hooknet")
+    assert backup.read_bytes() == before
+    assert {path.stat().st_mode & 0o777, backup.stat().st_mode & 0o777} == {0o640}
+
+
+def test_an_older_backup_is_not_overwritten(machine):
+    path = machine.cni(MACVLAN)
+    backup = path.with_name(path.name + ".before-hooknet")
+    backup.write_text("older")
+    machine.migrate()
+    assert backup.read_text() == "older"
+
+
+def test_done_twice_there_is_nothing_left_to_do(machine):
+    machine.cni(MACVLAN)
+    machine.netavark()
+    machine.migrate()
+    assert machine.plan()[1] == ()
+
+
+def test_what_does_not_lease_is_left_alone(machine):
+    machine.cni(MACVLAN | {"ipam": {"type": "host-local", "subnet": "10.0.0.0/24"}})
+    machine.netavark(ipam_options={"driver": "host-local"})
+    machine.place(NET_D, "broken.conflist").write_text("{")
+    machine.place(NET_D, "list.json").write_text("[]")
+    assert machine.plan()[1] == ()
+
+
+def test_what_could_not_work_is_said_now(machine):
+    machine.cni(MACVLAN | {"mode": "l9"})
+    with pytest.raises(HooknetError, match="the network lan can't be moved"):
+        machine.plan()
+
+
+def test_a_netavark_network_becomes_one_of_the_driver(machine):
+    path = machine.netavark()
+    (move,), notes = machine.migrate()
+    found = read(path)
+    assert (found["driver"], found["id"], found["name"]) == ("hooknet", NETAVARK["id"], "mv")
+    assert found["options"] == {"parent": "eno1", "mtu": "1400", "metric": "5", "suppress": "gateway"}
+    assert found["ipam_options"] == {"driver": "dhcp"}
+    assert "network_interface" not in found
+    assert "driver hooknet" in move.says[0]
+    assert any("bclim" in note for note in notes)
+
+
+def test_a_cni_network_becomes_a_netavark_network_and_stays(machine):
+    plugin = MACVLAN | {"mode": "private", "metric": 5, "suppress": ["dns", "mtu"], "fqdn": True}
+    path = machine.cni(plugin, {"type": "tuning"})
+    before = path.read_bytes()
+    _, notes = machine.migrate(to_netavark=True)
+    found = read(machine.place(NETAVARK_NETWORKS, "lan.json"))
+    assert (found["name"], found["driver"], len(found["id"])) == ("lan", "hooknet", 64)
+    assert found["options"] == {
+        "parent": "eno1",
+        "mode": "private",
+        "metric": "5",
+        "suppress": "dns,mtu",
+        "fqdn": "true",
+    }
+    assert path.read_bytes() == before
+    assert notes == ("lan: left out, for netavark has no place for it: tuning",)
+    assert machine.plan(to_netavark=True)[1] == ()
+
+
+def test_one_network_can_be_named_and_a_wrong_name_is_told(machine):
+    machine.cni(MACVLAN)
+    other = machine.cni(MACVLAN, name="other")
+    machine.migrate("lan")
+    assert read(other)["plugins"] == [MACVLAN]
+    with pytest.raises(HooknetError, match="nowhere"):
+        machine.plan("nowhere")
+
+
+def test_the_command_only_says_it_until_it_is_asked_to_apply(machine, capsys):
+    path = machine.cni(MACVLAN)
+    before = path.read_bytes()
+    assert main(["migrate", f"--root={machine.path}"]) == 0
+    said = capsys.readouterr().out
+    assert "lan: macvlan on eno1 with dhcp becomes hooknet" in said
+    assert "--apply" in said
+    assert path.read_bytes() == before

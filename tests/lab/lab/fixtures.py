@@ -12,6 +12,7 @@ import pytest
 
 from lab import world as the_world
 from lab.daemon import Daemon, install_shims
+from lab.machine import SYSTEMD, Machine
 from lab.place import Lab
 from lab.podman import make_image_store
 
@@ -83,6 +84,16 @@ def daemon(host: Host) -> Daemon:
     daemon = host.daemon()
     daemon.start()
     return daemon
+
+
+@pytest.fixture
+def machine(lan: Lan, host: Host) -> Machine:
+    """That host, booted by a systemd of its own, with hooknet in /opt and not installed yet."""
+    if not SYSTEMD.exists():
+        (pytest.fail if the_world.required() else pytest.skip)(f"no lab: there is no {SYSTEMD}")
+    machine = Machine(host)
+    machine.boot()
+    return machine
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,16 +24,21 @@ from lab.process import Program, run
 from lab.wait import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from lab.host import Host
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+"""A kernel's, and this one is not booted anew: hooknet's unit is shown another one after each boot."""
+
+SYSTEMD = Path("/lib/systemd/systemd")
 BOOT = Path(__file__).with_name("boot")
 SOURCE = Path(__file__).resolve().parents[3]
 HOOKNET = "/opt/hooknet/bin/hooknet"
 NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--cgroup")
 BOOTS_WITHIN = 30.0
-UP = {"running", "degraded"}
+UP = frozenset({"running", "degraded"})
+STARTING = UP | {"starting"}
 MASKED = (
     "getty.target",
     "console-getty.service",
@@ -81,14 +86,15 @@ class Machine:
         self.cgroup = unified() / CGROUP.lstrip("/") / self.name
         self.boots = 0
         self.program: Program | None = None
+        self.follower: Program | None = None
         self._furnish()
         host.cleanup.callback(shutil.rmtree, self.tree)
         host.cleanup.callback(self.power_off)
 
     # power
 
-    def boot(self) -> None:
-        """Up to the point where systemd has started everything."""
+    def boot(self, *, until: Collection[str] = UP) -> None:
+        """Up to the point where systemd has started everything, or to another of its states."""
         self.boots += 1
         self.cgroup.mkdir(parents=True, exist_ok=True)
         (self.tree / "boot-id").write_text(f"{uuid.uuid4()}\n")
@@ -107,22 +113,31 @@ class Machine:
         ]
         self.program = Program(command, self.host.folder / f"{self.name}-boot{self.boots}.log")
         self.program.start()
-        eventually(self._is_up, within=BOOTS_WITHIN, what=f"systemd is up, see {self.program.log.path.name}")
+        eventually(
+            lambda: self._is_up(until),
+            within=BOOTS_WITHIN,
+            what=f"systemd is up, see {self.program.log.path.name}",
+        )
+        follow = [*self.enter, "journalctl", "--follow", "--lines=all", "-o", "short-precise"]
+        self.follower = Program(follow, self.host.folder / f"{self.name}-journal{self.boots}.log")
+        self.follower.start()
 
     def power_off(self) -> None:
         if self.program is None:
             return
         self.program.kill()
         self.program = None
+        if self.follower is not None:
+            self.follower.kill()
         eventually(lambda: "populated 0" in (self.cgroup / "cgroup.events").read_text(), within=20)
         for folder in sorted(self.cgroup.glob("**/"), key=lambda path: -len(path.parts)):
             folder.rmdir()
         shutil.rmtree(self.tree / "work", ignore_errors=True)
 
-    def reboot(self) -> None:
+    def reboot(self, *, until: Collection[str] = UP) -> None:
         """As by a power cut: volatile files, processes and network namespaces are gone."""
         self.power_off()
-        self.boot()
+        self.boot(until=until)
 
     # commands
 
@@ -145,6 +160,9 @@ class Machine:
     def systemctl(self, *words: str, check: bool = True) -> str:
         return self("systemctl", *words, check=check).stdout.strip()
 
+    def is_active(self, unit: str) -> bool:
+        return self.systemctl("is-active", unit, check=False) == "active"
+
     def show(self, unit: str, name: str) -> str:
         """One property of a unit."""
         return self.systemctl("show", "--value", f"--property={name}", unit)
@@ -154,6 +172,10 @@ class Machine:
 
     def hooknet(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self(HOOKNET, *words, check=check)
+
+    def install(self, *words: str) -> str:
+        """`hooknet install`: what it said."""
+        return self.hooknet("install", *words).stdout
 
     def leases(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(self.hooknet("leases", "--format", "json").stdout)["leases"]
@@ -179,18 +201,22 @@ class Machine:
 
     # what it is made of
 
-    def _is_up(self) -> bool:
+    def _is_up(self, states: Collection[str]) -> bool:
         assert self.program is not None
         assert self.program.alive, self.program.log.text()
-        return self.systemctl("is-system-running", check=False) in UP
+        return self.systemctl("is-system-running", check=False) in states
 
     def _furnish(self) -> None:
         """The files that differ from this machine's, before the first boot."""
         units = self.changes / "etc/systemd/system"
         units.mkdir(parents=True)
         opaque(units)
+        (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
         for unit in MASKED:
             (units / unit).symlink_to("/dev/null")
+        another_boot = units / "hooknet.service.d" / "10-boot-id.conf"
+        another_boot.parent.mkdir()
+        another_boot.write_text(f"[Service]\nBindReadOnlyPaths={self.tree}/boot-id:{BOOT_ID}\n")
         containers = self.changes / "etc/containers"
         containers.mkdir()
         opaque(containers)

@@ -84,8 +84,8 @@ class Endings:
         if holder is not None and holder.generation > record.generation:
             return True
         message = self._release_of(record)
-        if message is None:
-            return True
+        if message is None or (netns is None and record.parent_in_netns):
+            return True  # nothing was granted, or the parent went with the netns
         attachment = record.attachment
         try:
             if netns is not None and await self._from_netns(netns, record, message):

@@ -1,4 +1,4 @@
-"""hooknet as IPAM plugin under Debian's own `bridge` and `ipvlan`: another plugin makes the link, the lease is ours."""
+"""hooknet as IPAM plugin under Debian's own `bridge` and `ipvlan`: the link is theirs, the lease is ours."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ def test_a_bridge_without_the_lan_in_it_has_no_server(lan: Lan, host: Host) -> N
 def test_two_containers_under_ipvlan_have_one_mac_and_two_leases(lan: Lan, host: Host) -> None:
     """Replies are broadcast, since the MAC tells nobody apart; the client-id does."""
     if not kernel_has("ipvlan"):
-        pytest.skip("this kernel has no ipvlan (what hooknet asks for under it: tests/unit/cni/test_netconf.py)")
+        pytest.skip(
+            "this kernel has no ipvlan (what hooknet asks for under it: tests/unit/cni/test_netconf.py)"
+        )
     daemon = host.daemon()
     daemon.start()
     chain = Chain(host.cni, "lan", {"type": "ipvlan", "master": "host0", "ipam": {"type": "hooknet"}})

@@ -27,7 +27,10 @@ def fails(reply: Reply, *words: str) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[Sandbox], object], tuple[str, ...]]] = {
     "interface": (lambda box: box.ip("link", "delete", "eth0"), ("eth0", "missing")),
-    "MAC": (lambda box: box.ip("link", "set", "eth0", "address", "02:00:5e:10:00:09"), ("02:00:5e:10:00:09",)),
+    "MAC": (
+        lambda box: box.ip("link", "set", "eth0", "address", "02:00:5e:10:00:09"),
+        ("02:00:5e:10:00:09",),
+    ),
     "mode": (lambda box: box.ip("link", "set", "eth0", "type", "macvlan", "mode", "private"), ("private",)),
     "link": (lambda box: box.ip("link", "set", "eth0", "down"), ("eth0", "down")),
     "address": (lambda box: box.ip("address", "flush", "dev", "eth0"), ("address",)),

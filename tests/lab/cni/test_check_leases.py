@@ -53,7 +53,7 @@ def test_a_lease_that_ran_out_is_not_held_any_more(lab: Lab) -> None:
     assert error["code"] == CHECK_FAILED
     assert "no lease is held" in error["details"]
     lan.server.start()
-    eventually(lambda: sandbox.interfaces(), within=20, what="there is a lease again")
+    eventually(sandbox.interfaces, within=20, what="there is a lease again")
     eventually(lambda: host.cni.check(netconf(), sandbox, added).code == 0, what="CHECK passes again")
     host.cni.delete(netconf(), sandbox)
 

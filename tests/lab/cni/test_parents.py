@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from lab import eventually
 from lab.cni import netconf
+from lab.wait import never
 
 if TYPE_CHECKING:
     from lab import Lab
@@ -73,3 +76,40 @@ def test_a_bridge_with_the_lan_in_it_may_be_the_parent(lab: Lab) -> None:
     reply = host.cni.call("ADD", netconf(master="host0"), host.cni.sandbox())
     assert reply.error["code"] == 101
     assert "br0" in reply.error["details"], "the bridge is named as the parent to use"
+
+
+def test_at_boot_an_add_waits_for_the_parents_carrier(lab: Lab) -> None:
+    lan = lab.lan()
+    lan.serve("dnsmasq")
+    host = lab.host(lan)
+    host.daemon().start()
+    lan.unplug()
+    eventually(lambda: "LOWER_UP" not in host.netns.link("host0")["flags"], what="the cable is out")
+    sandbox = host.cni.sandbox()
+    with ThreadPoolExecutor(1) as runtime:
+        adding = runtime.submit(host.cni.add, netconf(), sandbox)
+        never(adding.done, during=0.5, what="the ADD is answered without a carrier")
+        lan.replug()
+        added = adding.result(timeout=10)
+    assert added.interface.ip in lan.server.addresses()
+    host.cni.delete(netconf(), sandbox)
+
+
+def test_nothing_leaves_the_host_for_a_parent_that_was_in_the_container(lab: Lab) -> None:
+    """linkInContainer: the parent goes with the container, and the host's interface of that name is another one."""
+    here, there = lab.lan(), lab.lan()
+    there.serve("dnsmasq")
+    host = lab.host(here)
+    daemon = host.daemon()
+    daemon.start()
+    sandbox = host.cni.sandbox()
+    there.plug(sandbox, "host0")
+    config = netconf(master="host0", linkInContainer=True)
+    added = host.cni.add(config, sandbox)
+    wire = here.capture()
+    sandbox.delete()
+    host.cni.delete(config, sandbox)
+    assert daemon.leases() == []
+    host.netns.ping(here.address(77))  # an ARP request of the host: whatever left before it is in the capture
+    wire.wait_for(rf"who-has {here.address(77)}")
+    assert str(added.interface.ip) not in wire.log.text()

@@ -92,7 +92,7 @@ class Podman5(Podman):
         assert propagation == ["private"], "mounts of the other side stay there"
         Path("/run/podman").mkdir(exist_ok=True)
         ready = self.host.folder / "ready"
-        words = [ROOT, self.host.folder / "trixie", self.host.netns.path, ready]
+        words: list[str | Path] = [ROOT, self.host.folder / "trixie", self.host.netns.path, ready]
         command = ["unshare", "--mount", "--propagation=unchanged", "sh", "-c", ENTER, "sh", *words]
         program = Program(command, self.host.folder / "trixie.log")
         self.host.cleanup.callback(program.stop)

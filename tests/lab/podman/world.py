@@ -150,7 +150,7 @@ class World:
         rows = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return [(verb, dict(arg.split("=", 1) for arg in args.split(";")), who) for verb, args, who in rows]
 
-    def until(self, condition) -> None:  # noqa: ANN001 - any callable
+    def until(self, condition) -> None:
         """Wait for a condition of the world, with a deadline."""
         deadline = time.monotonic() + DEADLINE
         pause = threading.Event()

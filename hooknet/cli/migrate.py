@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from os import environ
 
-    from hooknet.install.migrate import NETAVARK_NETWORKS, plan
+    from hooknet.migrate import NETAVARK_NETWORKS, plan
     from hooknet.install.plan import read_conf
 
     args.dry_run = args.dry_run or not args.apply

@@ -9,7 +9,7 @@ from cni_calls import SEED
 from hooknet.cli.main import main
 from hooknet.errors import HooknetError
 from hooknet.install.changes import carry_out
-from hooknet.install.migrate import NETAVARK_NETWORKS, plan
+from hooknet.migrate import NETAVARK_NETWORKS, plan
 from hooknet.install.root import Root
 
 NET_D = Path("/etc/cni/net.d")

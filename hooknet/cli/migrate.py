@@ -32,8 +32,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     from os import environ
 
-    from hooknet.migrate import NETAVARK_NETWORKS, plan
     from hooknet.install.plan import read_conf
+    from hooknet.migrate import NETAVARK_NETWORKS, plan
 
     args.dry_run = args.dry_run or not args.apply
     root = root_of(args)

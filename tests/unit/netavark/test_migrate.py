@@ -9,8 +9,8 @@ from cni_calls import SEED
 from hooknet.cli.main import main
 from hooknet.errors import HooknetError
 from hooknet.install.changes import carry_out
-from hooknet.migrate import NETAVARK_NETWORKS, plan
 from hooknet.install.root import Root
+from hooknet.migrate import NETAVARK_NETWORKS, plan
 
 NET_D = Path("/etc/cni/net.d")
 FOLDERS = (NET_D, NETAVARK_NETWORKS)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hooknet import config
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
 from hooknet.doctor.plugins import is_shim, read_conf
+from hooknet.errors import HooknetError
+from hooknet.install import units
 from hooknet.install.containers_conf import VARIABLE
 from hooknet.shim.install import PLUGIN
 
@@ -57,6 +60,9 @@ def check_backend(host: Host) -> Iterator[Finding]:
             yield problem("podman does not tell its network back end", "podman info", " ".join(said))
         case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
             yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
+            yield ok(about_proxy(host))
+        case _ if stands_in_for_proxy(host):
+            yield ok(f"podman uses {backend}; {about_proxy(host)}")
         case _:
             yield problem(
                 f"podman uses {backend}, which runs no CNI plugins",
@@ -64,6 +70,23 @@ def check_backend(host: Host) -> Iterator[Finding]:
                 'network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
                 f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
             )
+
+
+def stands_in_for_proxy(host: Host) -> bool:
+    """Whether hooknet is netavark's dhcp-proxy: by systemd's socket, or by hooknet.toml."""
+    if host.root.exists(units.FOLDER / units.NETAVARK_SOCKET):
+        return True
+    try:
+        return config.parse(
+            host.root.text(config.DEFAULT_CONFIG) or "", str(config.DEFAULT_CONFIG)
+        ).netavark.proxy
+    except HooknetError:
+        return False  # what is wrong with it is another check's to say
+
+
+def about_proxy(host: Host) -> str:
+    who = "hooknet" if stands_in_for_proxy(host) else "netavark's own dhcp-proxy"
+    return f"{who} serves the networks that were made with -d macvlan --ipam-driver dhcp"
 
 
 def check_events(host: Host) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import eventually
@@ -115,3 +117,31 @@ def test_fault_31_a_shim_that_is_killed_in_mid_add_leaves_nothing(
 def test_fault_32_status_without_a_daemon_is_code_50(host: Host) -> None:
     reply = host.cni.call("STATUS", netconf(version="1.1.0"))
     assert reply.error["code"] == 50
+
+
+STRANGER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+KNOCK = """
+import socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+line.sendall(sys.argv[2].encode())
+print(line.recv(65536).decode())
+"""
+
+
+def knock(daemon: Daemon, path: Path, text: str) -> str:
+    """What a caller without root hears, or why it can't even ask."""
+    done = daemon.netns.run(*STRANGER, "/usr/bin/python3", "-c", KNOCK, path, text, check=False)
+    return done.stdout + done.stderr
+
+
+def test_fault_37_a_caller_without_root_is_refused_by_mode_and_by_credentials(daemon: Daemon) -> None:
+    assert stat.S_IMODE(daemon.cni_socket.stat().st_mode) == 0o600
+    assert not stat.S_IMODE(daemon.control_socket.stat().st_mode) & 0o007, "others may not even ask"
+    change = "POST /v1/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    for socket in (daemon.cni_socket, daemon.control_socket):
+        assert "PermissionError" in knock(daemon, socket, change)
+        socket.chmod(0o666)
+    assert "only root may use CNI" in knock(daemon, daemon.cni_socket, "hooknet/1 0 0 0\n")
+    assert "HTTP/1.1 403" in knock(daemon, daemon.control_socket, change)
+    assert "DAEMON_RELOADED" not in daemon.log.text()

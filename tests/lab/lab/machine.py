@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from lab.host import Host
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
-"""A kernel's, and this one is not booted anew: hooknet's unit is shown another one after each boot."""
+"""A kernel's, and this one is not booted anew: units that start hooknet are shown another one after each boot."""
+
+DAEMONS = ("hooknet.service", "io.podman.dhcp.service")
 
 SYSTEMD = Path("/lib/systemd/systemd")
 BOOT = Path(__file__).with_name("boot")
@@ -214,9 +216,10 @@ class Machine:
         (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
         for unit in MASKED:
             (units / unit).symlink_to("/dev/null")
-        another_boot = units / "hooknet.service.d" / "10-boot-id.conf"
-        another_boot.parent.mkdir()
-        another_boot.write_text(f"[Service]\nBindReadOnlyPaths={self.tree}/boot-id:{BOOT_ID}\n")
+        for unit in DAEMONS:
+            another_boot = units / f"{unit}.d" / "10-boot-id.conf"
+            another_boot.parent.mkdir()
+            another_boot.write_text(f"[Service]\nBindReadOnlyPaths={self.tree}/boot-id:{BOOT_ID}\n")
         containers = self.changes / "etc/containers"
         containers.mkdir()
         opaque(containers)

@@ -257,7 +257,7 @@ class Client:
             yield granted.expires_at, self._expire
         if not core.link:
             return
-        if core.state in {State.BOUND, State.RENEWING}:
+        if core.state is State.BOUND or core.state is State.RENEWING:
             yield core.schedule.t2, self._rebind
         if core.state is State.BOUND:
             yield core.schedule.t1, self._renew

@@ -60,7 +60,7 @@ def to_lease(
     t1, t2 = renewal_times(options, message.lease_time)
     domains = names.domain_names(options.get(Code.DOMAIN, b""))
     return Lease(
-        address=IPv4Interface((message.yiaddr, network.prefixlen)),
+        address=IPv4Interface((int(message.yiaddr), network.prefixlen)),
         server=message.server_id,
         mac=mac,
         client_id=client_id,

@@ -91,7 +91,7 @@ def prefix_length(raw: bytes) -> int | None:
 
 def network(of: IPv4Address, prefix: int) -> IPv4Network:
     """The network of that prefix length that the address lies in."""
-    return IPv4Network((of, prefix), strict=False)
+    return IPv4Network((int(of), prefix), strict=False)  # from an address it would go by way of text
 
 
 def text(raw: bytes) -> str | None:

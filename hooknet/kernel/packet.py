@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 ETH_P_ALL = 0x0003
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
 SO_ATTACH_FILTER = 26
+IP_PKTINFO, PKTINFO = 8, struct.Struct("=i4s4s")  # ip(7): interface, source, destination
 CHECKSUM_NOT_READY = 1 << 3  # TP_STATUS_CSUMNOTREADY
 AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
 INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
@@ -163,17 +164,20 @@ class Sender(_PacketSocket):
 
 
 class UdpSocket:
-    """A UDP socket on the lease's address, for renewals: the kernel routes and asks ARP. Closing it is
-    cheap.
+    """A UDP socket for renewals: the kernel routes and asks ARP, and closing it is cheap.
+
+    It sends from the lease's address and is bound to none, because a server that refuses a renewal broadcasts
+    its NAK (RFC 2131 section 4.3.2).
     """
 
     def __init__(self, ifname: str, address: IPv4Address) -> None:
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self._from = [(socket.IPPROTO_IP, IP_PKTINFO, PKTINFO.pack(0, address.packed, bytes(4)))]
         self._socket = socket.socket(socket.AF_INET, kind)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, ifname.encode())
-            self._socket.bind((str(address), CLIENT_PORT))
+            self._socket.bind(("", CLIENT_PORT))
         except BaseException:
             self._socket.close()
             raise
@@ -200,8 +204,8 @@ class UdpSocket:
         return found
 
     def send(self, payload: bytes, destination: IPv4Address) -> None:
-        """Send a DHCP message to port 67 of a server. Raises OSError (no route, no buffer)."""
-        self._socket.sendto(payload, (str(destination), SERVER_PORT))
+        """Send a DHCP message to port 67 of a server. Raises OSError (no such address, no route, no buffer)."""
+        self._socket.sendmsg([payload], self._from, 0, (str(destination), SERVER_PORT))
 
 
 def open_exchange(ifname: str) -> ExchangeSocket:
@@ -224,7 +228,7 @@ def open_sender(ifname: str) -> Sender:
 
 
 def open_unicast(ifname: str, address: IPv4Address) -> UdpSocket:
-    """A UDP socket on `address`:68 in the netns of the calling thread.
+    """A UDP socket on port 68 that sends from `address`, in the netns of the calling thread.
 
     Raises OSError: EADDRINUSE when a DHCP client of the container's own sits there.
     """

@@ -133,9 +133,7 @@ class Keeper:
     async def _session(self, entry: Entry, step: Step) -> None:
         record = entry.record
         async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
-            line = await netns.open_line(record.attachment.ifname)
-            entry.timing.mark("socket")
-            session = Session(self._leases, entry, netns, line)
+            session = Session(self._leases, entry, netns, netns.line(record.attachment.ifname))
             session.call(step)
             entry.session = session
             try:

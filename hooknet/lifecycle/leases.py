@@ -55,9 +55,10 @@ class Leases:
         """A lease was granted, renewed or changed: use it."""
         entry.timing.mark("ack")
         self.heard_server(entry, "ACK")
-        lease = effect.binding.lease
+        before, lease = entry.record.binding, effect.binding.lease
         entry.record = replace(entry.record, binding=effect.binding, offer=None)
-        self._remember(entry, lease)
+        if before is None or before.lease.address != lease.address:
+            self._remember(entry, lease)
         if entry.record.phase is Phase.REPLIED:
             await self._renewed(entry, netns, effect)
         else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from typing import ParamSpec, TypeVar
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import ArpPacket, ethernet_udp_frame, udp_packet
@@ -25,62 +25,78 @@ from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MACVLAN = "macvlan"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 
 class LinuxLine:
-    """One packet socket, and a UDP socket once a renewal wants it."""
+    """The sockets of one exchange, each opened when it is first wanted: a renewal needs no packet socket.
 
-    def __init__(
-        self, pool: KernelPool, where: netns.Netns | None, ifname: str, socket: packet.ExchangeSocket
-    ) -> None:
+    `where` None: on an interface of the host itself.
+    """
+
+    def __init__(self, pool: KernelPool, where: netns.Netns | None, ifname: str) -> None:
         self._pool = pool
         self._where = where
         self._ifname = ifname
-        self._packets = socket
+        self._packets: packet.ExchangeSocket | None = None
         self._unicast: packet.UdpSocket | None = None
         self._deliver: Callable[[Sequence[Packet]], None] | None = None
         self._loop = asyncio.get_running_loop()
 
     def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
         self._deliver = deliver
-        self._loop.add_reader(self._packets.fileno(), self._readable, self._packets)
 
     async def send(self, effect: Send) -> None:
         if effect.delivery is Delivery.UNICAST_SOCKET and await self._send_by_socket(effect):
             return
-        self._packets.send(
-            udp_packet(effect.payload, source=effect.source, destination=effect.destination), next_hop(effect)
-        )
+        frame = udp_packet(effect.payload, source=effect.source, destination=effect.destination)
+        (await self._frames()).send(frame, next_hop(effect))
 
-    def send_arp(self, effect: SendArp) -> None:
-        self._packets.send_arp(effect.payload, effect.destination_mac)
+    async def send_arp(self, effect: SendArp) -> None:
+        (await self._frames()).send_arp(effect.payload, effect.destination_mac)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._packets.fileno())
-        self._pool.discard(self._packets)
+        if self._packets is not None:
+            self._loop.remove_reader(self._packets.fileno())
+            self._pool.discard(self._packets)
         if self._unicast is not None:
             self._loop.remove_reader(self._unicast.fileno())
             self._unicast.close()
 
+    async def _frames(self) -> packet.ExchangeSocket:
+        """The packet socket, listening. Raises IO when the interface is gone."""
+        if self._packets is None:
+            try:
+                self._packets = await self._run(packet.open_exchange, self._ifname)
+            except OSError as error:
+                raise HooknetError(
+                    Kind.IO, f"no DHCP message can be exchanged on {self._ifname}: {error.strerror}"
+                ) from error
+            self._loop.add_reader(self._packets.fileno(), self._readable, self._packets)
+        return self._packets
+
     async def _send_by_socket(self, effect: Send) -> bool:
-        """False where the container's own DHCP client has the port, or the kernel has no route."""
+        """False where the container's own DHCP client has the port, or the kernel has no route: then by frame."""
         if self._where is None:
             return False
         try:
             if self._unicast is None:
-                self._unicast = await self._pool.run_in(
-                    self._where, packet.open_unicast, self._ifname, effect.source
-                )
+                self._unicast = await self._run(packet.open_unicast, self._ifname, effect.source)
                 self._loop.add_reader(self._unicast.fileno(), self._readable, self._unicast)
             self._unicast.send(effect.payload, effect.destination)
         except OSError as error:
-            if error.errno not in {errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.ENETUNREACH}:
-                raise
             log.debug("unicast by socket is not possible (%s): as a frame", error.strerror)
             return False
         return True
+
+    async def _run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._where is None:
+            return await self._pool.run(fn, *args, **kwargs)
+        return await self._pool.run_in(self._where, fn, *args, **kwargs)
 
     def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
         if self._deliver is not None and (packets := socket.recv()):
@@ -180,9 +196,8 @@ class LinuxNetns:
     async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]:
         return await self._pool.run_in(self._where, fixed.missing_fixed, ifname, plan)
 
-    async def open_line(self, ifname: str) -> LinuxLine:
-        socket = await self._pool.run_in(self._where, packet.open_exchange, ifname)
-        return LinuxLine(self._pool, self._where, ifname, socket)
+    def line(self, ifname: str) -> LinuxLine:
+        return LinuxLine(self._pool, self._where, ifname)
 
     async def send_once(self, ifname: str, effect: Send) -> None:
         sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
@@ -248,8 +263,8 @@ class LinuxMachine:
         )
         await self._pool.run(packet.send_frame_on_parent, parent, frame)
 
-    async def open_line_on_parent(self, parent: str) -> LinuxLine:
-        return LinuxLine(self._pool, None, parent, await self._pool.run(packet.open_exchange, parent))
+    def line_on_parent(self, parent: str) -> LinuxLine:
+        return LinuxLine(self._pool, None, parent)
 
     async def address_of(self, ifname: str) -> IPv4Address | None:
         state = await self._pool.run(links.link_state, ifname)

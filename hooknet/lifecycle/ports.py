@@ -35,16 +35,18 @@ class Link:
 
 
 class Line(Protocol):
-    """Open sockets on one container's interface, for as long as an exchange lasts."""
+    """Sockets on one container's interface, for as long as an exchange lasts. They open with the first sending."""
 
     def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
         """Hand every batch of received packets to `deliver`, on the event loop."""
 
     async def send(self, effect: Send) -> None:
-        """Send a DHCP message the way that the effect says. Raises OSError when the kernel refuses."""
+        """Send a DHCP message the way that the effect says. Raises OSError when the kernel refuses, IO when the
+        interface is gone.
+        """
 
-    def send_arp(self, effect: SendArp) -> None:
-        """Send an ARP packet. Raises OSError when the kernel refuses."""
+    async def send_arp(self, effect: SendArp) -> None:
+        """Send an ARP packet. Raises as `send`."""
 
     def close(self) -> None:
         """Stop listening at once; the sockets close in the background."""
@@ -91,7 +93,7 @@ class Netns(Protocol):
 
     async def missing_fixed(self, ifname: str, plan: FixedPlan) -> list[str]: ...
 
-    async def open_line(self, ifname: str) -> Line: ...
+    def line(self, ifname: str) -> Line: ...
 
     async def send_once(self, ifname: str, effect: Send) -> None:
         """Send one frame without listening (RELEASE)."""
@@ -125,7 +127,7 @@ class Machine(Protocol):
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         """Send a frame from the host side with the container's source MAC."""
 
-    async def open_line_on_parent(self, parent: str) -> Line:
+    def line_on_parent(self, parent: str) -> Line:
         """For questions of the host itself."""
 
     async def address_of(self, ifname: str) -> IPv4Address | None:

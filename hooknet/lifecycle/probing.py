@@ -36,7 +36,7 @@ class Asker(Protocol):
 
 
 async def servers_offering(asker: Asker, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
-    """The servers that would offer something on `parent`. Raises OSError when nothing can be sent."""
+    """The servers that would offer something on `parent`. Raises OSError or IO when nothing can be sent."""
     request = _request(parent)
     xid = asker.randomness.getrandbits(32)
     return await _ask(asker, parent, request, discover_probe(request, xid), xid, window)
@@ -69,7 +69,7 @@ async def _ask(
             if isinstance(packet, UdpDatagram) and (server := probe_answer(packet.payload, request, xid)):
                 found[server] = None
 
-    line = await asker.machine.open_line_on_parent(parent.name)
+    line = asker.machine.line_on_parent(parent.name)
     line.listen(heard)
     try:
         await line.send(question)

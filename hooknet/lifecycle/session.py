@@ -88,7 +88,7 @@ class Session:
             now = self._machine.now()
             if self._inbox:
                 effects = self._inbox.popleft()(self._client, now)
-            elif self._client.deadline is not None and self._client.deadline <= now:
+            elif (deadline := self._client.deadline) is not None and deadline <= now:
                 effects = self._client.timer(now)
             else:
                 return
@@ -115,7 +115,7 @@ class Session:
             case Send():
                 await self._send(effect)
             case SendArp():
-                self._send_arp(effect)
+                await self._send_arp(effect)
             case Offered(offer=offer):
                 await self._leases.offered(self._entry, offer)
             case Bound():
@@ -134,15 +134,15 @@ class Session:
         self._leases.services.bus.publish(
             "dhcp", **about, message=effect.type.name, direction="sent", retry=again or None
         )
-        self._entry.timing.mark(effect.type.name.lower())
         try:
             await self._line.send(effect)
         except OSError as error:
             log.warning("%s: %s was not sent: %s", self._entry.key, effect.type.name, error.strerror)
+        self._entry.timing.mark(effect.type.name.lower())
 
-    def _send_arp(self, effect: SendArp) -> None:
+    async def _send_arp(self, effect: SendArp) -> None:
         try:
-            self._line.send_arp(effect)
+            await self._line.send_arp(effect)
         except OSError as error:
             log.info("%s: an ARP packet was not sent: %s", self._entry.key, error.strerror)
 

@@ -282,6 +282,27 @@ def test_a_renewal_goes_by_udp_and_its_answer_comes_back(lan, box) -> None:
     serving.close()
 
 
+def test_a_server_that_refuses_a_renewal_is_heard_though_it_broadcasts(lan, box) -> None:
+    box.ip("addr add 10.9.0.5/24 dev eth0")
+    renewing = box.run(packet.open_unicast, "eth0", CLIENT)
+    serving = lan.outside.run(socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
+    serving.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    serving.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lan0")
+    serving.bind(("10.9.0.1", 67))
+    lan.outside.run(serving.sendto, b"refused", ("255.255.255.255", 68))
+    assert hear(renewing) == [wire.UdpDatagram("", SERVER, b"refused")]
+    renewing.close()
+    serving.close()
+
+
+def test_a_renewal_never_leaves_from_another_address_than_the_leases(box) -> None:
+    box.ip("addr add 10.9.0.6/24 dev eth0")
+    renewing = box.run(packet.open_unicast, "eth0", CLIENT)
+    with pytest.raises(OSError):
+        renewing.send(b"renew", SERVER)
+    renewing.close()
+
+
 def test_a_server_that_does_not_listen_ends_no_renewal(box) -> None:
     box.ip("addr add 10.9.0.5/24 dev eth0")
     renewing = box.run(packet.open_unicast, "eth0", CLIENT)

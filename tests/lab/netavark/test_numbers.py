@@ -20,7 +20,18 @@ RATIO = 1.2
 SLACK = 0.015
 """Seconds: what a median of so few rounds is off by on a busy machine."""
 MEMORY = 12 * 1024
+BUSIEST = 1.5
+"""Load average per processor above which times say nothing."""
 REPORT = os.environ.get("HOOKNET_NUMBERS")
+
+
+def require_quiet():
+    """Two starts of an interpreter per run cost a multiple where others want the processors: nothing is shown then."""
+    busy, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if busy > BUSIEST * processors:
+        pytest.skip(
+            f"NOT MEASURED: {busy:.0f} processes want {processors} processors; run it again on a quiet machine"
+        )
 
 
 def seconds(podman, network):
@@ -71,6 +82,7 @@ def test_a_run_costs_no_more_than_with_netavarks_own_proxy(lan, host, podman, da
     report(what="podman run --rm over none, ms", **{name: round(s * 1000, 1) for name, s in over.items()})
     report(what="medians, ms", **{name: round(s * 1000, 1) for name, s in medians.items()})
     report(what="the quickest of each, ms", **{name: round(min(t) * 1000, 1) for name, t in times.items()})
+    require_quiet()  # after the numbers, which are reported all the same
     assert over["driver"] <= RATIO * over["netavark"] + SLACK
     assert over["proxy"] <= RATIO * over["netavark"] + SLACK
 

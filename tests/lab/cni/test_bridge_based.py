@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from lab import Daemon, Host, Lan, eventually
 from lab.chain import Chain, RunAs
 from lab.cni import netconf
 from lab.process import run
+from lab.wait import never
 from lab.world import kernel_has
 
 if TYPE_CHECKING:
@@ -172,3 +174,25 @@ def test_what_can_not_work_under_ipvlan_is_refused(
     error = RunAs(host.cni, "hooknet").call("ADD", config, host.cni.sandbox()).error
     assert error["code"] == 7
     assert word in f"{error['msg']} {error['details']}"
+
+
+def test_a_pinned_mac_under_another_main_plugin_waits_for_its_dying_holder(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    """Two macvlans can't have one MAC; the one that is there goes while the ADD runs."""
+    host.shims_only("hooknet")
+    host.netns.ip(
+        "link", "add", "dying0", "link", "host0", "address", PINNED, "type", "macvlan", "mode", "bridge"
+    )
+    host.netns.ip("link", "set", "dying0", "up")
+    config = netconf(type_="macvlan", mac=PINNED, ipam={"type": "hooknet"})
+    sandbox = host.cni.sandbox()
+    with ThreadPoolExecutor(1) as runtime:
+        adding = runtime.submit(host.cni.add, config, sandbox)
+        never(adding.done, during=0.5, what="the ADD is answered while the holder lives")
+        host.netns.ip("link", "delete", "dying0")
+        added = adding.result(timeout=10)
+    assert sandbox.mac() == PINNED
+    assert added.interface.ip in lan.server.addresses()
+    host.cni.delete(config, sandbox)
+    lan.server.wait_for_release(added.interface.ip)

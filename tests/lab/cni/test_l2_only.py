@@ -51,9 +51,8 @@ def release(attachment, lease, reason):
     [
         {"type": "hooknet", "master": "host0", "ipam": {}},
         {"type": "macvlan", "master": "host0"},
-        {"type": "macvlan", "master": "host0", "ipam": {}},
     ],
-    ids=["hooknet", "macvlan without ipam", "macvlan"],
+    ids=["hooknet", "macvlan without ipam"],
 )
 def test_a_container_leases_by_its_own_client(
     lan: Lan, host: Host, tmp_path: Path, plugin: dict[str, Any]

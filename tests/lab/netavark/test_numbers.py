@@ -26,7 +26,7 @@ REPORT = os.environ.get("HOOKNET_NUMBERS")
 
 
 def require_quiet():
-    """Two starts of an interpreter per run cost a multiple where others want the processors: nothing is shown then."""
+    """Two starts of an interpreter per run cost a multiple where others want the processors too."""
     busy, processors = os.getloadavg()[0], os.cpu_count() or 1
     if busy > BUSIEST * processors:
         pytest.skip(

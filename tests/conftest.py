@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
 
 TESTS = Path(__file__).resolve().parent
 sys.path.append(str(TESTS / "lab"))  # `lab` is a package that tests and script/demo share

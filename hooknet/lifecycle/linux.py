@@ -137,8 +137,8 @@ class LinuxNetns:
     def key(self) -> NetnsKey:
         return (self._where.id.device, self._where.id.inode)
 
-    async def parent(self, name: str) -> Parent:
-        return await self._pool.run_in(self._where, links.parent, name)
+    async def parent(self, name: str | None) -> Parent:
+        return await self._pool.run_in(self._where, lambda: links.parent(name or links.default_parent()))
 
     async def make_link(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
         def make() -> None:
@@ -248,7 +248,7 @@ class LinuxMachine:
             yield found
 
     async def parent(self, name: str | None, inside: Netns | None = None) -> Parent:
-        if inside is not None and name is not None:
+        if inside is not None:
             assert isinstance(inside, LinuxNetns)
             return await inside.parent(name)
         return await self._pool.run(lambda: links.parent(name or links.default_parent()))

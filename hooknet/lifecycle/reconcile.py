@@ -27,6 +27,7 @@ from hooknet.store.records import Process
 log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = 8
+MACVLAN = "macvlan"
 
 
 class Reconciler:
@@ -141,7 +142,9 @@ class Reconciler:
         except (HooknetError, OSError) as error:
             log.debug("%s can't be looked at: %s", entry.key, error)
             return Seen(netns=self._services.machine.identify(path))
-        if state is None or (record.mode is not None and state.mac != record.mac):
+        if state is None or (
+            record.mode is not None and state.kind != MACVLAN
+        ):  # any MAC: tuning may set one
             return Seen(netns=key, has_link=False)
         wanted = record.binding.lease.address.ip if record.binding is not None else None
         has_address = None if wanted is None else any(a.ip == wanted for a in state.addresses)

@@ -63,7 +63,6 @@ def test_tuning_after_us_may_change_the_mac(lan: Lan, host: Host, daemon: Daemon
     assert sandbox.links() == set()
 
 
-@pytest.mark.xfail(strict=True, reason="lifecycle/reconcile.py takes another MAC for a missing interface")
 def test_a_mac_that_tuning_changed_is_no_reason_to_release(lan: Lan, host: Host, daemon: Daemon) -> None:
     """Reconcile looks at the kernel too: the interface is ours, by whatever MAC."""
     chain, sandbox = Chain(host.cni, "lan", HOOKNET, TUNING), host.cni.sandbox()

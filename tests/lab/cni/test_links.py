@@ -129,7 +129,6 @@ def test_a_link_in_the_container_is_made_on_the_containers_own_interface(stand: 
     assert sandbox.links() == {"inner0"}
 
 
-@pytest.mark.xfail(strict=True, reason="the default route is looked up on the host: lifecycle/linux.py")
 def test_without_a_master_a_link_in_the_container_takes_the_containers_default_route(stand: Stand) -> None:
     config = netconf(master="", linkInContainer=True)
     sandbox = stand.sandbox()

@@ -241,7 +241,7 @@ class Attacher:
             entry.record = replace(entry.record, phase=Phase.CONFIGURED)
             await journal.put(entry.record)
             return self._attached(entry, link)
-        journal.put(entry.record)
+        journal.note(entry.record)
         entry.client = self._client(entry, parent)
         self._keeper.begin(entry, lambda client, now: client.start(now, Patience.ATTACH))
         await self._lease(entry, parent)

@@ -2,8 +2,9 @@
 
 Between exchanges a lease costs its `Entry` and nothing else: no task, no thread, no socket. The timer runs on
 CLOCK_BOOTTIME: it sleeps at most `LONGEST_SLEEP` seconds, so a machine that was suspended past T1, T2 or the
-expiry notices within that time. At most `SESSIONS_AT_ONCE` background sessions run; the others wait their turn,
-which is also what spreads a storm of renewals. Attachments in the making never wait.
+expiry notices within that time. A lease that is due waits `GATHER` seconds for others: a wake-up for one lease costs
+more than the lease (docs/decisions/renewals-in-company.md). At most `SESSIONS_AT_ONCE` background sessions run; the
+others wait their turn, which is also what spreads a storm of renewals. Attachments in the making never wait.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hooknet.lifecycle.session import Session, Step
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 15.0
+GATHER = 0.5
 SESSIONS_AT_ONCE = 32
 PROBLEM_PAUSE = 5.0
 
@@ -113,7 +115,7 @@ class Keeper:
     async def _sleep(self) -> None:
         left = LONGEST_SLEEP
         if self._heap:
-            left = min(left, max(self._heap[0].at - self._services.machine.now(), 0.0))
+            left = min(left, max(self._heap[0].at - self._services.machine.now(), 0.0) + GATHER)
         try:
             await asyncio.wait_for(self._poke.wait(), left)
         except TimeoutError:

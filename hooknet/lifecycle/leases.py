@@ -66,7 +66,7 @@ class Leases:
 
     async def _granted(self, entry: Entry, netns: Netns) -> None:
         journal = self.services.journal
-        journal.put(replace(entry.record, phase=Phase.BOUND))
+        journal.note(replace(entry.record, phase=Phase.BOUND))
         if not entry.sets_address:
             entry.plan = wanted_plan(entry)  # the main plugin sets what we answer
         else:

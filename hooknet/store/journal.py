@@ -5,7 +5,9 @@ Rules.
   commit), so 200 attachments at once cost few fsyncs. WAL with synchronous=FULL: a commit that was answered is
   there after a power loss.
 - `put` and `remove` return a future. Await it where the next step must not happen without it (INTENT before the
-  link, REQUESTED before the REQUEST); leave it where the order alone matters.
+  link, REQUESTED before the REQUEST).
+- What is noted (`note`, `remember`) has no commit of its own: it goes with the next one. For steps whose recovery is
+  the same with and without them (LINKED, BOUND), so that an ADD costs the disk no more than it must.
 - A change that can be refused (a new attachment) fails when the disk does. A change to a lease that is in use
   (`kept=True`) never fails: it stays in memory and is written when the disk is back, so renewals go on.
 """
@@ -57,9 +59,11 @@ class Loaded:
 
 @dataclass(slots=True)
 class _Job:
+    """`done` None: noted, nobody waits for it."""
+
     statements: list[Statement]
     kept: bool
-    done: Callable[[Exception | None, Any], None]
+    done: Callable[[Exception | None, Any], None] | None
     query: Statement | None = None
 
 
@@ -102,16 +106,11 @@ class Journal:
         self, record: Record, deliveries: Sequence[Delivery] = (), *, kept: bool = False
     ) -> asyncio.Future[None]:
         """Write a record and the hook deliveries that it causes, in one transaction."""
-        key = record.key
-        row = (
-            key.container_id,
-            key.ifname,
-            key.network,
-            record.generation,
-            record.phase.value,
-            to_json(record),
-        )
-        return self._submit([(PUT, row), *self._deliver(deliveries)], kept=kept)
+        return self._submit([_put(record), *self._deliver(deliveries)], kept=kept)
+
+    def note(self, record: Record) -> None:
+        """Write a record with the next change that is awaited."""
+        self._jobs.put(_Job([_put(record)], kept=False, done=None))
 
     def remove(
         self, key: AttachmentKey, generation: int, deliveries: Sequence[Delivery] = ()
@@ -124,9 +123,10 @@ class Journal:
         """Queue hook deliveries that no phase causes. Never fails."""
         return self._submit(self._deliver(deliveries), kept=True)
 
-    def remember(self, network: str, client_id: bytes, address: str) -> asyncio.Future[None]:
-        """Keep the address of an identity, to ask for it again (RFC 2131 section 4.4.1, option 50)."""
-        return self._submit([(REMEMBER, (network, client_id, address, self._wall()))], kept=True)
+    def remember(self, network: str, client_id: bytes, address: str) -> None:
+        """Note the address of an identity, to ask for it again (RFC 2131 section 4.4.1, option 50)."""
+        row = (network, client_id, address, self._wall())
+        self._jobs.put(_Job([(REMEMBER, row)], kept=True, done=None))
 
     def forget_before(self, used: float) -> asyncio.Future[None]:
         """Drop remembered addresses that nobody used since `used` (wall clock, seconds)."""
@@ -171,18 +171,24 @@ class Journal:
         return await future
 
     def _write_forever(self) -> None:
+        batch: list[_Job] = []
         stopping = False
         while not stopping:
-            batch = []
-            job = self._jobs.get()
-            while job is not None:
-                batch.append(job)
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            stopping = job is None
-            self._commit(batch)
+            stopping = self._gather(batch)
+            if stopping or any(job.done is not None for job in batch):
+                self._commit(batch)
+                batch = []
+
+    def _gather(self, batch: list[_Job]) -> bool:
+        """Wait for a job and take all that are there. True when it was the last."""
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return False
+        return True
 
     def _commit(self, batch: list[_Job]) -> None:
         statements = [statement for job in batch for statement in job.statements]
@@ -213,6 +219,8 @@ class Journal:
         return None
 
     def _answer(self, job: _Job, error: Exception | None) -> None:
+        if job.done is None:
+            return
         result = None
         if job.query is not None:
             assert self._connection is not None
@@ -249,6 +257,11 @@ class Journal:
             )
         }
         return Loaded(tuple(records), memory, tuple(unreadable), set_aside)
+
+
+def _put(record: Record) -> Statement:
+    key, phase = record.key, record.phase.value
+    return PUT, (key.container_id, key.ifname, key.network, record.generation, phase, to_json(record))
 
 
 def _bridge() -> tuple[asyncio.Future[Any], Callable[[Exception | None, Any], None]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import tempfile
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ NETWORK = IPv4Network("10.77.0.0/16")
 FIRST, LAST = 256, 60_000
 CLONE_NEWNET = 0x40000000
 NAMES = Path("/run/netns")
+DISK = Path(__file__).resolve().parents[3] / ".cache"
+"""The journal's: a world's own folders are memory, where a commit costs nothing."""
 
 numbers = itertools.count(1)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -73,6 +76,7 @@ class Ground:
         )
         self.host: Host = self.lab.host(self.lan)
         self._boxes: list[Box] = []
+        self._state = tempfile.TemporaryDirectory(prefix="state-", dir=DISK)
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         enter(self.host.netns.path)
 
@@ -83,6 +87,7 @@ class Ground:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.lab.close()
+        self._state.cleanup()
         batch("netns delete", (box.netns for box in self._boxes))
         setns(self._home)
         os.close(self._home)
@@ -90,7 +95,9 @@ class Ground:
     def daemon(self, config: str = "") -> Daemon:
         """hooknet, serving, which follows the host's podman as it would on a real one."""
         self.host.podman.service()
-        daemon = self.host.daemon(config, podman_url=self.host.podman.url)
+        daemon = self.host.daemon(
+            config, podman_url=self.host.podman.url, arguments=[f"--state-dir={self._state.name}"]
+        )
         daemon.start()
         return daemon
 

@@ -94,8 +94,9 @@ def measure(name: str, references: Sequence[Reference], sizes: Sizes) -> list[Ro
 def profile(sizes: Sizes) -> str:
     """`--profile`: an ADD step by step, as a table."""
     with Ground() as ground:
-        daemon = ground.host.daemon()
+        daemon = ground.daemon()
         peer, _ = hooknet_peers(daemon, ground.shims)
+        daemon.stop()
         shim = list(inside.shim_steps(ground, peer, sizes))
         daemon.start()
         steps, whole = inside.daemon_steps(ground, peer, daemon, sizes)

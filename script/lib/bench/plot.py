@@ -27,7 +27,13 @@ SHOWN = (
     "fds 1000",
     "cpu 100",
 )
-COLOURS = {"hooknet": "#1b7f5c", "drop-in": "#6cc3a2", "floor": "#9aa0a6", "debian": "#c0563b"}
+COLOURS = {
+    "hooknet": "#1b7f5c",
+    "drop-in": "#6cc3a2",
+    "floor": "#9aa0a6",
+    "floor + start": "#c5c9ce",
+    "debian": "#c0563b",
+}
 OTHERS = ("#5b6fb5", "#a27cc4", "#c79a3b")
 WIDTH, LABEL, SCALE = 860, 250, 470
 BAR, GAP, HEAD = 15, 14, 44

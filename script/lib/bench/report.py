@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from figures import number, p95
 from lab.process import run
 from peers import DEBIAN, debian_version
+from single import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from figures import Row
 
-FIRST_COLUMNS = ("hooknet", "drop-in", "floor", "none", DEBIAN)
+FIRST_COLUMNS = ("hooknet", "drop-in", "floor", STARTED, "none", DEBIAN)
 
 
 def machine() -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from typing import TYPE_CHECKING
 
 from calls import at_once, run
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
 SLOW_BY_A_BUG = "the ADD of 1.1.1 is slowed by a bug: it sends before the link is up, and waits to send again"
 
 
+STARTED = "floor + start"
+"""The floor, and the start of the interpreter that a plugin in Python has before its first line."""
+BARE = ["/usr/bin/python3", "-IS", "-c", ""]
+
+
+def bare_start() -> float:
+    """Milliseconds of a whole process of the interpreter that does nothing."""
+    began = time.perf_counter()
+    subprocess.run(BARE, check=True)
+    return (time.perf_counter() - began) * 1000
+
+
 class CallError(RuntimeError):
     """A call failed that a measurement needs."""
 
@@ -35,12 +49,13 @@ def one_by_one(ground: Ground, peers: Sequence[Peer], sizes: Sizes) -> Iterator[
     """Each round: an ADD of each peer, then a DEL of each, begun by another peer each time."""
     floor = Floor(PARENT)
     boxes = {name: ground.boxes(1)[0] for name in [floor.name, *(peer.name for peer in peers)]}
-    adds: dict[str, list[float]] = {name: [] for name in boxes}
+    adds: dict[str, list[float]] = {name: [] for name in [*boxes, STARTED]}
     dels: dict[str, list[float]] = {name: [] for name in boxes}
     for turn in range(sizes.rounds):
         order = [*peers[turn % len(peers) :], *peers[: turn % len(peers)]]
         ms, held = floor.add(boxes[floor.name])
         adds[floor.name].append(ms)
+        adds[STARTED].append(ms + bare_start())
         for peer in order:
             boxes[peer.name].renew()
             adds[peer.name].append(must(run(peer.call("ADD", boxes[peer.name])), f"ADD of {peer.name}").ms)
@@ -48,7 +63,8 @@ def one_by_one(ground: Ground, peers: Sequence[Peer], sizes: Sizes) -> Iterator[
         for peer in order:
             dels[peer.name].append(must(run(peer.call("DEL", boxes[peer.name])), f"DEL of {peer.name}").ms)
     at_floor, of_debian = Goal(of=floor.name, times=3.5), Goal(of=DEBIAN, times=0.6)
-    yield figure("add p50", "ADD, median", adds, median, (Goal(limit=20), at_floor), SLOW_BY_A_BUG)
+    add_goals = (Goal(limit=20), at_floor, Goal(of=STARTED, times=3.5))
+    yield figure("add p50", "ADD, median", adds, median, add_goals, SLOW_BY_A_BUG)
     yield figure("add p95", "ADD, 95 % within", adds, p95, (Goal(limit=30),), "")
     yield figure("del p50", "DEL, median", dels, median, (Goal(limit=30), of_debian), "")
     yield figure("del p95", "DEL, 95 % within", dels, p95, (), "")

@@ -76,6 +76,40 @@ def test_a_record_comes_back_as_it_was(journal: Journal, path: Path) -> None:
         other.close()
 
 
+def test_what_is_noted_has_no_commit_of_its_own_and_keeps_its_place(journal: Journal, path: Path) -> None:
+    commits, commit = [], journal._commit
+    journal._commit = lambda batch: (commits.append(len(batch)), commit(batch))  # type: ignore[method-assign]
+
+    async def write() -> None:
+        await journal.put(a_record())
+        for _ in range(50):
+            journal.note(replace(a_record(), phase=Phase.LINKED))
+        await journal.put(replace(a_record(), phase=Phase.REQUESTED))
+
+    asyncio.run(write())
+    assert commits == [1, 51]
+    other = reopened(path)
+    try:
+        assert other.open().records[0].phase is Phase.REQUESTED
+    finally:
+        other.close()
+
+
+def test_what_is_noted_is_not_lost_when_nothing_comes_after_it(path: Path) -> None:
+    journal = reopened(path)
+    journal.open()
+    journal.note(a_record())
+    journal.remember("lan", b"\xff\x01", "192.0.2.9")
+    journal.close()
+    other = reopened(path)
+    try:
+        loaded = other.open()
+        assert loaded.records == (a_record(),)
+        assert loaded.memory == {("lan", b"\xff\x01"): "192.0.2.9"}
+    finally:
+        other.close()
+
+
 def test_generations_of_one_attachment_are_rows_of_their_own(journal: Journal, path: Path) -> None:
     async def write() -> None:
         await journal.put(a_record(generation=1))
@@ -111,19 +145,6 @@ def test_a_postponed_delivery_counts_its_attempts_and_a_made_one_is_gone(journal
 
     (left,) = asyncio.run(story())
     assert (left.attempts, left.not_before, left.error) == (1, WALL + 60, "server down")
-
-
-def test_remembered_addresses_come_back(journal: Journal, path: Path) -> None:
-    async def write() -> None:
-        await journal.remember("lan", b"\xff\x01", "10.0.0.5")
-
-    asyncio.run(write())
-    other = reopened(path)
-    try:
-        loaded = other.open()
-        assert loaded.memory == {("lan", b"\xff\x01"): "10.0.0.5"}
-    finally:
-        other.close()
 
 
 def test_fault_4_what_a_power_loss_tears_off_is_not_half_there(

@@ -57,7 +57,7 @@ def test_the_switch_means_a_slave_of_the_mounts_and_a_read_only_system(lan, host
 @pytest.mark.usefixtures("world")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_everything_works_as_the_unit_runs_it(name: str) -> None:
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", HERE / name]
+    tests = [sys.executable, "-m", "pytest", "-q", "--long", "-p", "no:cacheprovider", HERE / name]
     done = run([SCRIPT, *tests], env={**os.environ, SWITCH: "1"}, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout[-20_000:]
     assert "passed" in done.stdout

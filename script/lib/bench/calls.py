@@ -66,10 +66,21 @@ class Outcome:
         return self.code == 0
 
     @property
+    def result(self) -> Mapping[str, Any]:
+        """What an ADD answered; empty for anything else."""
+        return json.loads(self.stdout) if self.is_good and self.stdout.strip() else {}
+
+    @property
     def address(self) -> str | None:
         """The first IPv4 address of an ADD's result."""
-        ips = json.loads(self.stdout).get("ips", []) if self.is_good and self.stdout.strip() else []
+        ips = self.result.get("ips", [])
         return str(ips[0]["address"]).partition("/")[0] if ips else None
+
+    @property
+    def mac(self) -> str | None:
+        """The MAC of the container's interface in an ADD's result."""
+        found = self.result.get("interfaces", [])
+        return str(found[0]["mac"]) if found else None
 
 
 class Running:

@@ -48,6 +48,7 @@ class Crowd:
             for start in range(0, len(waiting), WAVE):
                 wave = waiting[start : start + WAVE]
                 outcomes = at_once([self.peer.call("ADD", box) for box in wave])
+                self.ground.acquaint(outcomes)
                 self.boxes += [box for box, outcome in zip(wave, outcomes, strict=True) if outcome.is_good]
                 failed += [box for box, outcome in zip(wave, outcomes, strict=True) if not outcome.is_good]
             if not failed:

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 
 from lab import Daemon, Host, Lab, Lan, world
 from lab.daemon import install_shims
+from lab.lan import SWITCH
 from lab.podman import make_image_store
 from lab.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
     from typing import Self
+
+    from calls import Outcome
 
 NETWORK = IPv4Network("10.77.0.0/16")
 FIRST, LAST = 256, 60_000
@@ -101,6 +104,15 @@ class Ground:
         daemon.start()
         return daemon
 
+    def acquaint(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell the server's machine who has which address.
+
+        It shares the kernel's one table of neighbours (1024, for all namespaces) with the host, which it would not
+        outside of a lab; entries that are permanent don't count.
+        """
+        known = (f"{o.address} lladdr {o.mac} dev {SWITCH} nud permanent" for o in outcomes if o.address)
+        batch("neigh replace", known, "-n", self.lan.name)
+
     def boxes(self, count: int) -> list[Box]:
         """`count` empty boxes; those of an earlier call are not given out again."""
         names = [f"bench{next(numbers)}" for _ in range(count)]
@@ -125,5 +137,9 @@ def setns(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def batch(command: str, names: Iterator[str] | list[str]) -> None:
-    run(["ip", "-force", "-batch", "-"], stdin="".join(f"{command} {name}\n" for name in names), check=False)
+def batch(command: str, names: Iterable[str], *where: str) -> None:
+    run(
+        ["ip", *where, "-force", "-batch", "-"],
+        stdin="".join(f"{command} {name}\n" for name in names),
+        check=False,
+    )

@@ -132,7 +132,7 @@ def test_uninstall_refuses_while_containers_are_attached_and_keeps_the_state(
 def test_a_hooknet_under_a_home_is_refused_with_the_remedy(machine: Machine) -> None:
     refused = machine.hooknet("install", "--daemon=/root/venv/bin/hooknet", check=False)
     assert refused.returncode == 2
-    assert "python3 -m venv /opt/hooknet" in refused.stderr
+    assert "/usr/bin/python3 -m venv /opt/hooknet" in refused.stderr
 
 
 # From the reference

@@ -17,7 +17,7 @@ def test_a_command_where_the_unit_sees_nothing_is_refused_with_the_remedy(path):
     with pytest.raises(HooknetError, match="unit does not see that directory") as raised:
         program.require_visible([("the command", Path(path))])
     assert raised.value.kind is Kind.NOT_ALLOWED
-    assert "python3 -m venv /opt/hooknet" in raised.value.hint
+    assert "/usr/bin/python3 -m venv /opt/hooknet" in raised.value.hint
 
 
 def test_a_venv_in_opt_on_a_python_under_a_home_is_refused_too():

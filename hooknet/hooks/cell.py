@@ -147,6 +147,8 @@ class Cell:
         milliseconds = call.milliseconds()
         self.statistics.called(milliseconds)
         self.standing.succeeded(call.hook)
+        if isinstance(asked, Retry):
+            self.statistics.asked_again(f"{call.hook}: asks for another try: {words_of(asked)}".rstrip(": "))
         if call.hook == "container_event":
             return  # a storm of events must not push everything else out of the history
         outcome, error = ("retry" if isinstance(asked, Retry) else "ok"), (words_of(asked) if asked else None)

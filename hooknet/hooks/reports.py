@@ -15,7 +15,8 @@ REMEMBERED = 256  # the last calls that the percentiles are of
 class PluginReport:
     """One plugin. Times are milliseconds, None before the first call.
 
-    reason: why it is not active, empty when it is. pending: deliveries that wait. dropped: deliveries and
+    reason: why it is not active, empty when it is. last_error: of a failure, or why it asked to be called again
+    (which counts as no failure). pending: deliveries that wait. dropped: deliveries and
     events that were given up. quarantine_s: seconds of quarantine that are left.
     """
 
@@ -69,6 +70,10 @@ class Statistics:
     def failed(self, error: str) -> None:
         self.failures += 1
         self.last_error = error
+
+    def asked_again(self, why: str) -> None:
+        """A `Retry` is no failure, but whoever wonders why nothing happens must find its reason."""
+        self.last_error = why
 
     def percentile(self, share: float) -> float | None:
         """The duration, milliseconds, that `share` (0 to 1) of the remembered calls did not exceed."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from typing import Any
 
 import pytest
 from lab import Daemon, Host, Lab, Lan, eventually
 from lab.daemon import RUN_DIR
-from lab.nameservers import NAME_SERVERS, NameServer
+from lab.nameservers import NAME_SERVERS, NameServer, new_secret
 
 SETTINGS = """\
 [plugins.dns]
@@ -79,7 +81,9 @@ def test_a_container_recreated_under_its_name_has_it_again(host: Host, server: N
     eventually(lambda: nothing_of(server, name, address), what="nothing is left")
 
 
-def test_a_foreign_name_is_not_overwritten_and_the_container_runs(host: Host, server: NameServer) -> None:
+def test_fault_22_a_foreign_name_is_not_overwritten_and_the_container_runs(
+    host: Host, server: NameServer
+) -> None:
     daemon = daemon_on(host, server, "{name}.lan.example")
     container = host.podman.start("printer", network="example")
     daemon.wait_for(r"printer\.lan\.example is not ours in DNS")
@@ -89,7 +93,9 @@ def test_a_foreign_name_is_not_overwritten_and_the_container_runs(host: Host, se
     assert server.ask_with_ttl("printer.lan.example") == [("192.0.2.9", 60)]
 
 
-def test_a_server_that_was_down_for_a_whole_life_is_right_in_the_end(host: Host, server: NameServer) -> None:
+def test_fault_22_a_server_that_was_down_for_a_whole_life_is_right_in_the_end(
+    host: Host, server: NameServer
+) -> None:
     """Two containers, one gone and one alive when the server comes back; hooknet was restarted meanwhile."""
     daemon = daemon_on(host, server)
     server.stop()
@@ -114,7 +120,9 @@ def test_a_server_that_was_down_for_a_whole_life_is_right_in_the_end(host: Host,
     assert server.addresses("alive.example.lan.example") == {str(alive.address())}
 
 
-def test_a_name_is_removed_after_a_server_was_down_at_the_end(host: Host, server: NameServer) -> None:
+def test_fault_22_a_name_is_removed_after_a_server_was_down_at_the_end(
+    host: Host, server: NameServer
+) -> None:
     daemon = daemon_on(host, server)
     container = host.podman.start("web", network="example")
     address = str(container.address())
@@ -127,6 +135,33 @@ def test_a_name_is_removed_after_a_server_was_down_at_the_end(host: Host, server
     eventually(
         lambda: nothing_of(server, "web.example.lan.example", address), within=RIGHT_IN_THE_END, what=gone
     )
+
+
+def test_fault_22_a_wrong_key_is_seen_in_hooknet_plugins_and_is_no_strike(
+    host: Host, server: NameServer
+) -> None:
+    daemon = daemon_on(host, server)
+    server.key_file(secret=new_secret())
+    container = host.podman.start("web", network="example")
+    seen = eventually(lambda: complaint_of(daemon), what="the plugin asks for another try")
+    assert (seen["strikes"], seen["failures"], seen["state"]) == (0, 0, "active")
+    assert "another secret or algorithm for the key" in seen["last_error"]
+    server.key_file()
+    eventually(
+        lambda: server.addresses("web.example.lan.example") == {str(container.address())},
+        within=RIGHT_IN_THE_END,
+        what="the A record, once the key is right",
+    )
+
+
+def complaint_of(daemon: Daemon) -> dict[str, Any] | None:
+    """The dns plugin's row in `hooknet plugins`, once it has an error to show; the table shows it as well."""
+    rows = json.loads(daemon.hooknet("plugins", "--format", "json", check=False).stdout)["plugins"]
+    row: dict[str, Any] = next(one for one in rows if one["name"] == "dns")
+    if row["last_error"] is None:
+        return None
+    assert "asks for another try" in daemon.hooknet("plugins", check=False).stdout
+    return row
 
 
 def test_hosts_files_follow_real_containers(lab: Lab, lan: Lan) -> None:

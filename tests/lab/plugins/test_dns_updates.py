@@ -154,7 +154,7 @@ def test_a_renewal_puts_back_what_was_lost(here: Hooknet, server: NameServer) ->
     assert (server.addresses(NAME), server.names(lease.address.ip)) == ({str(lease.address.ip)}, [NAME])
 
 
-def test_a_name_that_people_made_is_neither_overwritten_nor_deleted(
+def test_fault_22_a_name_that_people_made_is_neither_overwritten_nor_deleted(
     here: Hooknet, server: NameServer
 ) -> None:
     here.restart(name="{name}.lan.example")
@@ -246,7 +246,7 @@ def test_an_addresss_new_holder_replaces_what_the_last_one_left(
     assert server.names(here.address(50)) == [NAME]
 
 
-def test_a_late_removal_never_touches_a_successor_on_another_host(
+def test_fault_22_a_late_removal_never_touches_a_successor_on_another_host(
     here: Hooknet, elsewhere: Hooknet, server: NameServer
 ) -> None:
     old = make_attachment(container_name="old")
@@ -311,7 +311,9 @@ def test_a_ptr_that_people_made_stays(here: Hooknet, server: NameServer) -> None
     assert server.names(lease.address.ip) == ["desk.lan.example"]
 
 
-def test_a_server_that_is_down_means_retry_and_is_right_in_the_end(here: Hooknet, server: NameServer) -> None:
+def test_fault_22_a_server_that_is_down_means_retry_and_is_right_in_the_end(
+    here: Hooknet, server: NameServer
+) -> None:
     lease = here.lease(50)
     with stopped(server):
         with pytest.raises(hooknet.Retry, match=r"can't be reached|did not answer"):
@@ -327,7 +329,7 @@ def test_a_server_that_is_down_means_retry_and_is_right_in_the_end(here: Hooknet
     assert nothing_left(server, lease)
 
 
-def test_a_wrong_key_means_retry_with_its_name_and_without_its_secret(
+def test_fault_22_a_wrong_key_means_retry_with_its_name_and_without_its_secret(
     here: Hooknet, server: NameServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = new_secret()
@@ -349,7 +351,7 @@ def test_a_key_that_the_server_does_not_know_means_retry(here: Hooknet, server: 
         here.post(here.lease(50))
 
 
-def test_updates_without_a_key_are_refused_and_retried(here: Hooknet, server: NameServer) -> None:
+def test_fault_22_updates_without_a_key_are_refused_and_retried(here: Hooknet, server: NameServer) -> None:
     del here.settings["key_file"]
     here.restart(unsigned=True)
     with pytest.raises(hooknet.Retry, match=r"refuses the update|is not the primary"):

@@ -62,7 +62,7 @@ def test_a_pin_by_label_is_for_the_container_with_the_label(plugged, serving):
 # A MAC that is still held (fault 29)
 
 
-def test_a_dying_holder_of_a_pinned_mac_is_waited_for(plugged, serving):
+def test_fault_29_a_dying_holder_of_a_pinned_mac_is_waited_for(plugged, serving):
     _, host = plugged()
     serving(host, pin(name="web"))
     host.netns.ip("link", "add", "link", "host0", "name", "dying", "address", MAC, "type", "macvlan")
@@ -77,7 +77,7 @@ def test_a_dying_holder_of_a_pinned_mac_is_waited_for(plugged, serving):
     assert sandbox.mac() == MAC
 
 
-def test_a_holder_that_does_not_die_is_named_after_a_while_and_nothing_is_left(plugged, serving):
+def test_fault_29_a_holder_that_does_not_die_is_named_after_a_while_and_nothing_is_left(plugged, serving):
     lan, host = plugged()
     serving(host, pin(name="web"))
     holder, newcomer = host.cni.sandbox(), host.cni.sandbox()
@@ -92,7 +92,7 @@ def test_a_holder_that_does_not_die_is_named_after_a_while_and_nothing_is_left(p
     assert holder.ping(lan.address(1))
 
 
-def test_a_holder_that_hooknet_does_not_know_is_said_to_be_there(plugged, serving):
+def test_fault_29_a_holder_that_hooknet_does_not_know_is_said_to_be_there(plugged, serving):
     _, host = plugged()
     serving(host, pin(name="web"))
     host.netns.ip("link", "add", "link", "host0", "name", "foreign", "address", MAC, "type", "macvlan")
@@ -104,7 +104,7 @@ def test_a_holder_that_hooknet_does_not_know_is_said_to_be_there(plugged, servin
 # A pin that can't work (fault 30)
 
 
-def test_two_live_names_with_one_pin_are_refused_with_the_name_of_the_first(plugged, serving):
+def test_fault_30_two_live_names_with_one_pin_are_refused_with_the_name_of_the_first(plugged, serving):
     lan, host = plugged()
     daemon = serving(host, pin(network="lan"))
     first, second = host.cni.sandbox(), host.cni.sandbox()
@@ -126,7 +126,7 @@ def calls(daemon) -> int:
     return next(one["calls"] for one in reports if one["name"] == "static-mac")
 
 
-def test_a_multicast_mac_is_refused(plugged, serving):
+def test_fault_30_a_multicast_mac_is_refused(plugged, serving):
     _, host = plugged()
     serving(host, pin("03:00:00:00:00:01", name="web"))
     sandbox = host.cni.sandbox()
@@ -136,7 +136,7 @@ def test_a_multicast_mac_is_refused(plugged, serving):
     assert sandbox.links() == set()
 
 
-def test_the_parents_own_mac_is_refused(plugged, serving):
+def test_fault_30_the_parents_own_mac_is_refused(plugged, serving):
     lan, host = plugged()
     serving(host, pin(host.netns.mac("host0"), name="web"))
     reply = host.cni.call("ADD", netconf(), host.cni.sandbox(), args=named("web"))

@@ -65,7 +65,7 @@ def test_list_shows_who_from_where_what_and_how_it_went(client, capsys, words):
 @pytest.mark.parametrize(
     ("state", "code"), [("active", 0), ("inert", 0), ("disabled", 0), ("failed", 1), ("quarantined", 1)]
 )
-def test_a_plugin_that_can_not_be_used_is_exit_code_1_with_the_reason(client, capsys, state, code):
+def test_fault_21_a_plugin_that_can_not_be_used_is_exit_code_1_with_the_reason(client, capsys, state, code):
     client.rows = (ROW | {"state": state, "last_error": "it exploded"},)
     assert hooknet() == code
     assert "it exploded" in capsys.readouterr().out
@@ -103,7 +103,7 @@ def installed(site, monkeypatch):
     return site
 
 
-def test_check_validates_everything_without_a_daemon(installed, capsys, tmp_path):
+def test_fault_21_check_validates_everything_without_a_daemon(installed, capsys, tmp_path):
     good = "import hooknet\n@hooknet.hookimpl\ndef release(): ...\n"
     installed.install("check_good", good, entry_points={"good": "check_good"})
     config = tmp_path / "hooknet.toml"

@@ -164,7 +164,7 @@ CONFIGURED = """
         ({"observer_timeout": "2h"}, "up to 1 hour"),
     ],
 )
-def test_wrong_settings_are_clear_errors_and_the_daemon_starts(site, tmp_path, settings, why):
+def test_fault_21_wrong_settings_are_clear_errors_and_the_daemon_starts(site, tmp_path, settings, why):
     site.install("configured_two", CONFIGURED.format(field=""), entry_points={"mine": "configured_two"})
     site.install("good_two", GOOD, entry_points={"good": "good_two"})
     reports, heard, _ = load(site, tmp_path, settings={"mine": settings})
@@ -210,7 +210,7 @@ def test_a_config_may_not_take_a_name_of_ours_and_must_be_a_dataclass(site, tmp_
         ),
     ],
 )
-def test_a_plugin_that_can_not_be_used_says_why_and_the_others_are_loaded(site, tmp_path, code, why):
+def test_fault_21_a_plugin_that_can_not_be_used_says_why_and_the_others_are_loaded(site, tmp_path, code, why):
     site.install("bad_one", code, entry_points={"bad": "bad_one"})
     site.install("good_three", GOOD, entry_points={"good": "good_three"})
     reports, _, _ = load(site, tmp_path)
@@ -229,7 +229,7 @@ def test_an_entry_point_that_names_nothing_is_a_failure_of_that_plugin(site, tmp
     assert "AttributeError" in reports["mine"].reason
 
 
-def test_an_import_that_hangs_is_given_up(site, tmp_path):
+def test_fault_21_an_import_that_hangs_is_given_up(site, tmp_path):
     site.install("hanging", "import time\ntime.sleep(5)", entry_points={"mine": "hanging"})
     loader = site.loader(tmp_path / "state")
     began = time.perf_counter()
@@ -298,7 +298,7 @@ def test_a_factory_decides_by_its_settings_whether_the_container_is_looked_up(si
     assert load(site, tmp_path, settings={"mine": {"by_label": True}})[2].wants_container("pre_lease")
 
 
-def test_the_same_name_from_two_distributions_is_loaded_from_neither(site, tmp_path):
+def test_fault_21_the_same_name_from_two_distributions_is_loaded_from_neither(site, tmp_path):
     site.install("one_a", GOOD, entry_points={"same": "one_a"}, package="acme")
     site.install("one_b", GOOD, entry_points={"same": "one_b"}, package="evil", version="9")
     report = load(site, tmp_path)[0]["same"]

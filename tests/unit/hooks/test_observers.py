@@ -120,7 +120,7 @@ async def test_identities_and_plugins_do_not_wait_for_each_other(lab, kit, outbo
     await plugins.stop(1)
 
 
-async def test_retry_is_called_again_with_growing_pauses_and_is_no_strike(timed, clock, kit, outbox):
+async def test_fault_22_retry_is_called_again_with_growing_pauses_and_is_no_strike(timed, clock, kit, outbox):
     notes = Notes(down)
     plugins = timed.plugins(dns=notes)
     await plugins.start(outbox)
@@ -132,6 +132,7 @@ async def test_retry_is_called_again_with_growing_pauses_and_is_no_strike(timed,
         await kit.until(lambda: clock.sleepers == 1)
         await clock.advance(pause - 0.5)
         assert len(notes.seen) == attempts
+        assert plugins.report()[0].last_error == "post_lease: asks for another try: the server is down"
         await clock.advance(0.5)
     notes.act = None
     await kit.until(lambda: not outbox.rows)
@@ -168,7 +169,9 @@ async def test_retry_after_is_honoured_within_bounds(timed, clock, kit, outbox, 
     await plugins.stop(1)
 
 
-async def test_an_hour_of_a_dead_server_over_a_restart_ends_right_and_in_order(timed, clock, kit, outbox):
+async def test_fault_22_an_hour_of_a_dead_server_over_a_restart_ends_right_and_in_order(
+    timed, clock, kit, outbox
+):
     before = Notes(down)
     plugins = timed.plugins(dns=before)
     await plugins.start(outbox)
@@ -217,7 +220,7 @@ async def test_while_one_identity_waits_the_others_go_on(timed, kit, outbox):
     await plugins.stop(1)
 
 
-async def test_an_exception_is_a_strike_is_tried_again_and_given_up_after_five_calls(
+async def test_fault_19_an_exception_is_a_strike_is_tried_again_and_given_up_after_five_calls(
     timed, clock, kit, outbox
 ):
     def broken(*_):
@@ -260,7 +263,9 @@ async def test_deliveries_of_a_quarantined_plugin_wait_for_the_end_of_the_cool_o
     await plugins.stop(1)
 
 
-async def test_a_hung_call_holds_its_own_identity_only_and_a_late_release_never_overtakes(lab, kit, outbox):
+async def test_fault_20_a_hung_call_holds_its_own_identity_only_and_a_late_release_never_overtakes(
+    lab, kit, outbox
+):
     notes = Notes(lambda name, reason: lab.hang() if (name, reason) == ("web", "DETACHED") else None)
     plugins = lab.plugins(dns=notes, settings={"dns": {"observer_timeout": 0.05}}, limits={"backoff": 0.01})
     await plugins.start(outbox)
@@ -277,7 +282,9 @@ async def test_a_hung_call_holds_its_own_identity_only_and_a_late_release_never_
     await plugins.stop(1)
 
 
-async def test_an_observer_that_blocks_its_loop_is_struck_and_its_other_identities_go_on(lab, kit, outbox):
+async def test_fault_20_an_observer_that_blocks_its_loop_is_struck_and_its_other_identities_go_on(
+    lab, kit, outbox
+):
     seen = []
 
     class Blocks:

@@ -130,7 +130,7 @@ async def test_refused_fails_the_add_with_that_text_and_is_no_strike(lab, kit):
     assert plugins.report()[0].strikes == 0
 
 
-async def test_a_plugin_that_raises_is_skipped_and_told_with_plugin_and_hook(lab, kit):
+async def test_fault_19_a_plugin_that_raises_is_skipped_and_told_with_plugin_and_hook(lab, kit):
     folded = await kit.fold(lab.plugins(bad=Raises(), good=Lease5()))
     assert folded.request.lease_time == 5
     told = next(event for event in lab.events if event["outcome"] == "failed")
@@ -138,7 +138,7 @@ async def test_a_plugin_that_raises_is_skipped_and_told_with_plugin_and_hook(lab
     assert "ValueError: no such thing" in told["error"]
 
 
-async def test_a_plugin_that_raises_fails_the_add_when_it_is_configured_so(lab, kit):
+async def test_fault_19_a_plugin_that_raises_fails_the_add_when_it_is_configured_so(lab, kit):
     plugins = lab.plugins(bad=Raises(), settings={"bad": {"on_failure": "fail"}})
     with pytest.raises(HooknetError, match="plugin 'bad' failed in pre_lease") as caught:
         await kit.fold(plugins)
@@ -304,7 +304,7 @@ async def test_an_exception_that_can_not_be_printed_is_an_ordinary_failure(lab, 
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "thread", "blocked loop", "deaf coroutine"])
-async def test_a_plugin_that_hangs_costs_an_add_its_budget_and_nothing_more(lab, kit, kind):
+async def test_fault_20_a_plugin_that_hangs_costs_an_add_its_budget_and_nothing_more(lab, kit, kind):
     class Hangs:
         @hooknet.hookimpl
         def pre_lease(self):
@@ -337,7 +337,7 @@ async def test_a_plugin_that_hangs_costs_an_add_its_budget_and_nothing_more(lab,
     assert "took more than 0.05 s" in report.last_error
 
 
-async def test_plugin_code_never_runs_on_the_loop_of_the_daemon(lab, kit):
+async def test_fault_20_plugin_code_never_runs_on_the_loop_of_the_daemon(lab, kit):
     threads = []
 
     class Plain:
@@ -356,7 +356,7 @@ async def test_plugin_code_never_runs_on_the_loop_of_the_daemon(lab, kit):
     assert len({thread.name for thread in threads}) == 2
 
 
-async def test_one_plugin_that_blocks_its_loop_does_not_delay_another_ones_coroutine(lab, kit):
+async def test_fault_20_one_plugin_that_blocks_its_loop_does_not_delay_another_ones_coroutine(lab, kit):
     class Blocks:
         @hooknet.hookimpl
         async def post_lease(self):
@@ -380,7 +380,7 @@ def kit_outbox():
     return MemoryOutbox()
 
 
-async def test_three_strikes_in_a_row_quarantine_a_plugin_and_others_go_on(timed, kit):
+async def test_fault_20_three_strikes_in_a_row_quarantine_a_plugin_and_others_go_on(timed, kit):
     bad = Raises()
     plugins = timed.plugins(bad=bad, good=Lease5())
     for _ in range(3):
@@ -442,7 +442,7 @@ async def test_enable_ends_the_quarantine(timed, kit):
     assert (plugins.report()[0].state, plugins.report()[0].strikes) == ("active", 0)
 
 
-async def test_a_plugin_that_blocks_its_loop_gets_a_new_one_within_a_cap(lab, kit):
+async def test_fault_20_a_plugin_that_blocks_its_loop_gets_a_new_one_within_a_cap(lab, kit):
     class Blocks:
         threads = 0
 
@@ -466,7 +466,7 @@ async def test_a_plugin_that_blocks_its_loop_gets_a_new_one_within_a_cap(lab, ki
     assert blocks.threads == 3
 
 
-async def test_a_plugin_whose_threads_all_hang_is_refused_at_once(lab, kit):
+async def test_fault_20_a_plugin_whose_threads_all_hang_is_refused_at_once(lab, kit):
     class Hangs:
         calls = 0
 

@@ -82,6 +82,11 @@ class LogId(Enum):
     DAEMON_STOPPED = Line(INFO, "daemon stopped")
     DAEMON_EVENT = Line(INFO, "daemon")
 
+    CNI_ANSWERED = Line(DEBUG, "answered")
+    CNI_FAILED = Line(WARNING, "answered with an error")
+    CNI_UNHEARD = Line(INFO, "undone, the caller was gone before the answer")
+    NETAVARK_FAILED = Line(WARNING, "answered netavark with an error")
+
     CONTROL_CHANGE = Line(INFO, "changed through the control API")
     CONTROL_REFUSED = Line(WARNING, "refused by the control API")
     CONTROL_ERROR = Line(ERROR, "the control API failed")

@@ -259,7 +259,7 @@ class CniServer:
     def _note(peer: Peer, envelope: Envelope | None, answer: Answer | None, timing: Timing) -> None:
         """One line per request. What an ADD or DEL did has an event of its own: success is for debugging."""
         error = answer.error if answer is not None else None
-        level = logging.INFO if answer is None else logging.DEBUG if error is None else logging.WARNING
+        log_id = LogId.CNI_UNHEARD if answer is None else LogId.CNI_FAILED if error else LogId.CNI_ANSWERED
         env = envelope.env if envelope is not None else {}
         request = answer.request if answer is not None else None
         essentials = request.essentials if request is not None else None
@@ -273,11 +273,11 @@ class CniServer:
             "pid": peer.pid,
             "code": error.code if error is not None else None,
             "error": str(error) if error is not None else None,
-            "outcome": "the caller was gone before the answer" if answer is None else None,
             "ms": timing.elapsed,
             **(answer.fields if answer is not None else {}),
         }
-        log.log(level, "CNI %s", fields["verb"], extra={"log_id": LogId.NOTE, "fields": fields})
+        extra = {"log_id": log_id, "fields": fields}
+        log.log(log_id.level, "%s %s", fields["verb"] or "a request", log_id.what, extra=extra)
 
 
 def verb_of(envelope: Envelope) -> str | None:

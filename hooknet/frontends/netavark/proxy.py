@@ -137,4 +137,5 @@ def attach_request(wanted: Wanted, name: str | None) -> AttachRequest:
 
 def note(call: Call, error: HooknetError) -> None:
     fields = {"verb": call.value, "code": error.code, "error": str(error)}
-    log.warning("netavark %s", call.value, extra={"log_id": LogId.NOTE, "fields": fields})
+    log_id = LogId.NETAVARK_FAILED
+    log.log(log_id.level, "%s %s", call.value, log_id.what, extra={"log_id": log_id, "fields": fields})

@@ -121,9 +121,9 @@ def test_a_line_without_an_id_says_where_it_comes_from(lines: Any) -> None:
 
 def test_a_line_with_words_of_its_own_and_fields_has_both(lines: Any) -> None:
     shown = lines()
-    extra = {"log_id": LogId.NOTE, "fields": {**WEB, "code": 11, "ms": 3.0}}
-    logging.getLogger("hooknet.frontends").warning("CNI %s", "ADD", extra=extra)
-    assert shown()[0].endswith("warning NOTE web/eth0@lan: CNI ADD code=11 took=3.0ms")
+    extra = {"log_id": LogId.CNI_FAILED, "fields": {**WEB, "code": 11, "ms": 3.0}}
+    logging.getLogger("hooknet.frontends").warning("%s failed", "ADD", extra=extra)
+    assert shown()[0].endswith("warning CNI_FAILED web/eth0@lan: ADD failed code=11 took=3.0ms")
 
 
 def test_other_libraries_are_heard_from_warning_on(lines: Any) -> None:

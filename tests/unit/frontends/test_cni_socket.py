@@ -16,6 +16,7 @@ from fake_daemon import ADD, QUICK
 from hooknet.cni.envelope import LARGEST_HEAD, LARGEST_STDIN
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.cni_socket import Limits
+from hooknet.logids import LogId
 from hooknet.shim.install import Choices, text
 
 GONE = Limits(heard=5.0)
@@ -318,7 +319,9 @@ def test_nobody_is_accepted_after_a_stop(folder, lifecycle):
 def test_each_request_is_a_line_that_says_who_what_and_how_long(folder, lifecycle, caplog):
     with caplog.at_level(logging.DEBUG, "hooknet"):
         served(folder, lifecycle, lambda _, path: ask(path, raw()))
-    (fields,) = [record.fields for record in caplog.records if hasattr(record, "fields")]
+    (record,) = [record for record in caplog.records if hasattr(record, "fields")]
+    fields = record.fields
+    assert (record.levelname, record.log_id) == ("DEBUG", LogId.CNI_ANSWERED)
     assert (fields["container"], fields["container_id"], fields["network"]) == ("web", CONTAINER, "lan")
     assert (fields["verb"], fields["plugin"], fields["pid"], fields["code"]) == (
         "ADD",
@@ -334,7 +337,25 @@ def test_a_failure_is_a_warning_with_its_code(folder, lifecycle, caplog):
     with caplog.at_level(logging.DEBUG, "hooknet"):
         served(folder, lifecycle, lambda _, path: ask(path, raw()))
     (record,) = [record for record in caplog.records if hasattr(record, "fields")]
-    assert (record.levelname, record.fields["code"]) == ("WARNING", 101)
+    assert (record.levelname, record.log_id, record.fields["code"]) == ("WARNING", LogId.CNI_FAILED, 101)
+    assert record.getMessage() == "ADD answered with an error"
+
+
+def test_a_caller_that_was_gone_before_the_answer_is_told_in_the_log(folder, lifecycle, caplog):
+    async def script(server, path):
+        async with Caller(path) as caller:
+            await caller.say(raw())
+            await until(lambda: has_an_answer(caller))
+        await until(lambda: noted(caplog))
+
+    with caplog.at_level(logging.DEBUG, "hooknet"):
+        served(folder, lifecycle, script, limits=GONE)
+    assert [record.log_id for record in noted(caplog)] == [LogId.CNI_UNHEARD]
+
+
+def noted(caplog):
+    """The lines with an id of their own."""
+    return [record for record in caplog.records if hasattr(record, "log_id")]
 
 
 # the real shim

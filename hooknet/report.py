@@ -93,7 +93,7 @@ class Report:
         )
 
     def _parents(self, views: Sequence[AttachmentView]) -> list[ParentView]:
-        counts = Counter(view.attachment.parent for view in views)
+        counts = Counter(view.host_parent for view in views if view.host_parent is not None)
         found = {name: self._daemon.watcher.is_up(name) for name in sorted(counts)}
         return [
             ParentView(

@@ -146,6 +146,7 @@ class Attacher:
             mode=request.link.mode if request.link is not None else None,
             mtu=request.link.mtu if request.link is not None else None,
             parent_in_netns=request.link is not None and request.link.parent_in_netns,
+            parent_index=parent.index,
             l2_only=request.l2_only,
             given=dict(request.given),
             request=None if request.l2_only else asked,
@@ -309,7 +310,9 @@ class Attacher:
     async def _ask_for_servers(self, entry: Entry, parent: Parent) -> None:
         """When no OFFER has come by half of the deadline: is there a server at all?"""
         await asyncio.sleep(entry.settings.timeout / 2)
-        if entry.record.offer is None and await servers_answering(self._services, parent):
+        if entry.record.offer is not None or entry.host_parent is None:
+            return
+        if await servers_answering(self._services, parent):
             self._leases.seen_servers[parent.name] = self._services.machine.now()
 
     def _is_leased(self, entry: Entry) -> bool:
@@ -322,15 +325,16 @@ class Attacher:
     def _no_lease(self, entry: Entry) -> HooknetError:
         """Servers whose pool is exhausted just stay silent: say so when one answered lately."""
         waited = f"within {entry.settings.timeout:g} s"
-        seen = self._leases.seen_servers.get(entry.parent)
+        parent = entry.host_parent
+        seen = self._leases.seen_servers.get(parent) if parent is not None else None
         if entry.record.offer is not None:
             server = entry.record.offer.server
             what = (
                 f"the DHCP server {server} offered an address on {entry.parent} and confirmed none {waited}"
             )
             return HooknetError(Kind.NO_LEASE, what, hint="see the server's log")
-        if seen is not None and self._services.machine.now() - seen < RECENTLY:
-            self._leases.silent_parents.setdefault(entry.parent, self._services.machine.now())
+        if parent is not None and seen is not None and self._services.machine.now() - seen < RECENTLY:
+            self._leases.silent_parents.setdefault(parent, self._services.machine.now())
             return HooknetError(
                 Kind.NO_LEASE,
                 f"no address was offered on {entry.parent} {waited}: the pool is probably exhausted",

@@ -81,13 +81,13 @@ class Defence:
         return [
             entry.record.binding.lease.address.ip
             for entry in self._services.registry
-            if entry.parent == parent and entry.record.binding is not None and entry.settings.acd != "off"
+            if entry.host_parent == parent and entry.record.binding is not None and entry.settings.acd != "off"
         ]
 
     def _heard(self, parent: str, packets: Sequence[ArpPacket]) -> None:
         for packet in packets:
             for entry in self._services.registry:
-                if entry.parent == parent and self._concerns(entry, packet):
+                if entry.host_parent == parent and self._concerns(entry, packet):
                     self._tell(entry, packet)
 
     def _concerns(self, entry: Entry, packet: ArpPacket) -> bool:

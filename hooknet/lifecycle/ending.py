@@ -86,11 +86,12 @@ class Endings:
         message = self._release_of(record)
         if message is None or (netns is None and record.parent_in_netns):
             return True  # nothing was granted, or the parent went with the netns
-        attachment = record.attachment
         try:
             if netns is not None and await self._from_netns(netns, record, message):
                 return True
-            await self._services.machine.send_on_parent(attachment.parent, message, record.mac)
+            if record.parent_in_netns:
+                return False  # the host's interface of that name is another one
+            await self._services.machine.send_on_parent(record.attachment.parent, message, record.mac)
         except (HooknetError, OSError) as error:
             log.warning("%s: the RELEASE could not be sent and will be tried again: %s", record.key, error)
             return False
@@ -128,6 +129,13 @@ class Endings:
     def owe(self, record: Record) -> None:
         """A RELEASING row of an earlier daemon."""
         self._owed[record.key, record.generation] = record
+
+    def parent_renamed(self, old: str, new: str) -> None:
+        """What is owed leaves from the parent under its new name."""
+        for place, record in self._owed.items():
+            if record.attachment.parent == old and not record.parent_in_netns:
+                self._owed[place] = under_parent(record, new)
+                self._services.journal.put(self._owed[place], kept=True)
 
     async def retry(self) -> None:
         """Try everything that is owed once more; drop what has lapsed."""
@@ -168,6 +176,11 @@ class Endings:
             return True
         expires = record.binding.lease.expires
         return expires is not None and expires.timestamp() <= self._services.machine.wall()
+
+
+def under_parent(record: Record, parent: str) -> Record:
+    """The same attachment on a parent of this name."""
+    return replace(record, attachment=replace(record.attachment, parent=parent))
 
 
 def _releasing(record: Record, *, delete_link: bool, silent: bool) -> Record:

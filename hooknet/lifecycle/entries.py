@@ -66,6 +66,11 @@ class Entry:
     def parent(self) -> str:
         return self.record.attachment.parent
 
+    @property
+    def host_parent(self) -> str | None:
+        """The parent on the host; None where it lies in the container's netns, and has a name of its own."""
+        return None if self.record.parent_in_netns else self.record.attachment.parent
+
     def is_replied(self) -> bool:
         """Whether the caller has its answer, so the lease is in use and hooks are owed."""
         return self.record.phase is Phase.REPLIED
@@ -89,6 +94,7 @@ class Entry:
             changed_by=record.changed_by,
             timing=self.timing.view(),
             note=self.note,
+            host_parent=self.host_parent,
         )
 
 
@@ -149,10 +155,6 @@ class Registry:
     def holder(self, client_id: bytes) -> Entry | None:
         """Who holds, or is acquiring, this identity."""
         return self._holders.get(client_id)
-
-    def holder_of_mac(self, mac: str, parent: str) -> Entry | None:
-        found = (e for e in self._entries.values() if e.record.mac == mac and e.parent == parent)
-        return next(found, None)
 
     def of_container(self, container_id: str, network: str | None = None) -> list[Entry]:
         return [

@@ -93,9 +93,6 @@ class Keeper:
         for entry in list(self._tasks):
             await self.stop(entry)
 
-    def is_busy(self, entry: Entry) -> bool:
-        return entry in self._tasks
-
     @property
     def sessions(self) -> int:
         return len(self._tasks)

@@ -46,8 +46,9 @@ class Leases:
 
     def heard_server(self, entry: Entry, message: str) -> None:
         """A server answered on this parent: its pool is not exhausted."""
-        self.seen_servers[entry.parent] = self.services.machine.now()
-        self.silent_parents.pop(entry.parent, None)
+        if (parent := entry.host_parent) is not None:
+            self.seen_servers[parent] = self.services.machine.now()
+            self.silent_parents.pop(parent, None)
         about = who(entry.record.attachment)
         self.services.bus.publish("dhcp", **about, message=message, direction="received")
 
@@ -144,6 +145,12 @@ class Leases:
         self.moved(entry.parent)
         await self.commit(entry.record, deliveries)
         self.services.bus.publish("release", **_about(entry, lease), reason=reason.value)
+
+    def parent_renamed(self, old: str, new: str) -> None:
+        """What is known of its servers is known under the new name."""
+        for known in (self.seen_servers, self.silent_parents):
+            if old in known:
+                known[new] = known.pop(old)
 
     def declined(self, entry: Entry, offer: Offer) -> None:
         """Another host uses the address: the client has said so to the server and asks for another one."""

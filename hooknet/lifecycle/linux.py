@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -252,6 +252,13 @@ class LinuxMachine:
             assert isinstance(inside, LinuxNetns)
             return await inside.parent(name)
         return await self._pool.run(lambda: links.parent(name or links.default_parent()))
+
+    async def link_names(self) -> Mapping[int, str]:
+        try:
+            return {link.index: link.name for link in await self._pool.run(links.list_links)}
+        except (HooknetError, OSError) as error:
+            log.warning("the host's links can't be listed: %s", error)
+            return {}
 
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         frame = ethernet_udp_frame(

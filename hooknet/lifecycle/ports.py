@@ -124,6 +124,9 @@ class Machine(Protocol):
     async def parent(self, name: str | None, inside: Netns | None = None) -> Parent:
         """The parent interface, looked up in `inside` where given; None for the default route's."""
 
+    async def link_names(self) -> Mapping[int, str]:
+        """The names of the host's links, by index. Empty when the kernel does not tell."""
+
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
         """Send a frame from the host side with the container's source MAC."""
 

@@ -95,7 +95,8 @@ class AttachmentView:
     """One row of `hooknet leases`: what the daemon holds, ready for JSON.
 
     state: the DHCP client's (`BOUND`, `RENEWING`, …) or `L2` without a lease. changed_by: field of the request to
-    the plugin that changed it. timing: the last ADD, step to milliseconds since its start, in order.
+    the plugin that changed it. timing: the last ADD, step to milliseconds since its start, in order. host_parent:
+    the parent's name on the host, None where it lies in the container's netns.
     """
 
     attachment: Attachment
@@ -108,3 +109,4 @@ class AttachmentView:
     changed_by: Mapping[str, str] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    host_parent: str | None = None

@@ -64,8 +64,12 @@ class Restorer:
             await self._leases.configure(entry, netns)
 
     async def _parent_mtu(self, entry: Entry) -> int | None:
+        record, machine = entry.record, self._services.machine
         try:
-            return (await self._services.machine.parent(entry.parent)).mtu
+            if not record.parent_in_netns:
+                return (await machine.parent(entry.parent)).mtu
+            async with machine.netns(record.attachment.netns, record.netns_id) as netns:
+                return (await machine.parent(entry.parent, netns)).mtu
         except HooknetError:
             return None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from hooknet.config import Config
@@ -21,7 +20,7 @@ from hooknet.lifecycle.checking import Checker
 from hooknet.lifecycle.cleanup import EventCleanup
 from hooknet.lifecycle.defence import Defence
 from hooknet.lifecycle.detach import Detacher
-from hooknet.lifecycle.ending import Endings
+from hooknet.lifecycle.ending import Endings, under_parent
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
@@ -60,8 +59,9 @@ class Lifecycle:
 
     async def start(self, records: Collection[Record]) -> None:
         """Take over what an earlier daemon left, and keep everything from now on. Reconcile comes at once."""
+        names = await self.services.machine.link_names() if records else {}
         for record in records:
-            self._take_over(record)
+            self._take_over(self._where_its_parent_is(record, names))
         self.reconciler.poke()
         self.services.spawn(self._keeper.run(), "the keeper")
         self.services.spawn(self.reconciler.run(), "the reconciler")
@@ -227,18 +227,32 @@ class Lifecycle:
         """The parent's link went down or came back: its clients wait, or verify their leases with jitter."""
         self._defence.changed(parent)
         for entry in self._registry:
-            if entry.parent == parent and entry.client is not None and entry.is_replied():
+            if entry.host_parent == parent and entry.client is not None and entry.is_replied():
                 self._keeper.tell(entry, lambda client, now: client.carrier(now, up))
 
     def parent_renamed(self, old: str, new: str) -> None:
         """The parent's attachments go on under its new name."""
         for entry in self._registry:
-            if entry.parent == old:
-                attachment = replace(entry.record.attachment, parent=new)
-                entry.record = replace(entry.record, attachment=attachment)
+            if entry.host_parent == old:
+                entry.record = under_parent(entry.record, new)
                 self.services.journal.put(entry.record, kept=True)
+        self._endings.parent_renamed(old, new)
+        self._leases.parent_renamed(old, new)
+        self._defence.changed(old)
+        self._defence.changed(new)
 
     # inside
+
+    def _where_its_parent_is(self, record: Record, names: Mapping[int, str]) -> Record:
+        """The record with the name that its parent has now: it may have been renamed while no daemon watched."""
+        known = record.boot_id == self.services.machine.boot_id and not record.parent_in_netns
+        name = names.get(record.parent_index) if known and record.parent_index is not None else None
+        if name is None or name == record.attachment.parent:
+            return record
+        log.info("%s: its parent %s is called %s now", record.key, record.attachment.parent, name)
+        moved = under_parent(record, name)
+        self.services.journal.put(moved, kept=True)
+        return moved
 
     def _take_over(self, record: Record) -> None:
         self._registry.newest_generation = max(self._registry.newest_generation, record.generation)

@@ -32,7 +32,8 @@ class Record:
     netns_id: (device, inode) of the netns when it was attached. boot_id: the boot in which it was; a binding's
     boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan
     mode, None when another plugin made the interface. hears: `post_lease` was queued for the current lease, so
-    `release` is owed. client_id: the identity, also where there is no request yet.
+    `release` is owed. client_id: the identity, also where there is no request yet. parent_index: the parent's, by
+    which it is known after a rename; None where it was not noted.
     """
 
     attachment: Attachment
@@ -45,6 +46,7 @@ class Record:
     mode: str | None = None
     mtu: int | None = None
     parent_in_netns: bool = False
+    parent_index: int | None = None
     l2_only: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
     request: LeaseRequest | None = None

@@ -43,7 +43,6 @@ class Known:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     pod: str | None = None
-    infra: bool = False
     at: int = 0
 
     @property
@@ -96,7 +95,7 @@ class Containers:
             if row.pod and row.pod_name:
                 self._learn_pod(row.pod, row.pod_name)
             name = row.names[0] if row.names else ""
-            fresh = Known(name=name, image=row.image, labels=row.labels, pod=row.pod, infra=row.infra)
+            fresh = Known(name=name, image=row.image, labels=row.labels, pod=row.pod)
             self._learn(row.id, fresh, listing.taken)
         self._settle()
 
@@ -109,17 +108,6 @@ class Containers:
         self._containers.move_to_end(container_id)
         pod = self._pods.get(known.pod) if known.pod else None
         return Container(id=container_id, name=known.name, image=known.image, labels=known.labels, pod=pod)
-
-    def name_on_networks(self, container_id: str) -> str | None:
-        """The name a container has on its networks: its own; for a pod's infra container the pod's.
-
-        None where it is not known. (CNI says the same in K8S_POD_NAME, and needs no asking.)
-        """
-        known = self._containers.get(container_id)
-        if known is None:
-            return None
-        name = self._pods.get(known.pod or "") if known.infra else known.name
-        return name or None
 
     async def lookup(self, container_id: str, timeout: float = LOOKUP_TIMEOUT) -> Container | None:  # noqa: ASYNC109 - the time is part of the promise
         """What is known of a container, asking podman once where that is nothing. At most `timeout`
@@ -161,7 +149,6 @@ class Containers:
             image=newer.image or older.image,
             labels=newer.labels or older.labels,
             pod=newer.pod or older.pod,
-            infra=newer.infra or older.infra,
             at=max(at, old.at),
         )
         self._containers[container_id] = known
@@ -234,14 +221,12 @@ class Containers:
 
 
 def known_from(event: PodmanEvent) -> Known:
-    """What one event tells. podman names infra containers after the first digits of their pod's id."""
-    infra = event.pod is not None and event.name == f"{event.pod[:12]}-infra"
+    """What one event tells."""
     return Known(
         name=event.name,
         image=event.image,
         labels=event.labels,
         pod=event.pod,
-        infra=infra,
         at=event.time_nano,
     )
 

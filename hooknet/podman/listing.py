@@ -39,7 +39,6 @@ class PodmanContainer:
     networks: tuple[str, ...] = ()
     pod: str | None = None
     pod_name: str | None = None
-    infra: bool = False
     source: str = ""
 
 
@@ -112,7 +111,6 @@ def container_from(row: Any, url: str) -> PodmanContainer | None:
         networks=texts(row.get("Networks")),
         pod=identifier(row.get("Pod")) or None,
         pod_name=text(row.get("PodName")) or None,
-        infra=row.get("IsInfra") is True,
         source=encodable(url),
     )
 

@@ -85,9 +85,9 @@ def test_podman_calls_the_infra_container_by_its_pods_name_and_so_do_we(podman_w
     infra = next(event for event in seen.events if event.name.endswith("-infra") and event.pod)
     member = next(event for event in seen.events if event.name == "member")
     asked = {who: args["K8S_POD_NAME"] for verb, args, who in podman_world.asked() if verb == "ADD"}
-    assert asked[infra.id] == cache.name_on_networks(infra.id) == "pod1"
+    assert asked[infra.id] == "pod1"
     assert cache.get(member.id).pod == cache.get(infra.id).pod == "pod1"
-    assert cache.name_on_networks(member.id) == "member"
+    assert cache.get(member.id).name == "member"
 
 
 def test_inside_an_add_a_lookup_is_answered_and_a_list_is_not(podman_world):

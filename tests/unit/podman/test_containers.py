@@ -63,21 +63,12 @@ def test_an_event_without_the_pods_id_does_not_take_the_pod_away():
     assert cache.get(ID).pod == "mypod"
 
 
-def test_the_infra_container_is_known_on_networks_by_its_pods_name():
+def test_the_infra_container_keeps_its_own_name_beside_its_pods():
     cache = Containers()
     cache.update(happened("create", name=INFRA, pod=POD))
-    assert cache.name_on_networks(ID) is None
+    assert cache.get(ID).pod is None
     cache.update(pod_created())
-    assert cache.name_on_networks(ID) == "mypod"
-    assert cache.get(ID).name == INFRA
-
-
-def test_other_containers_are_known_on_networks_by_their_own_name():
-    cache = Containers()
-    cache.update(pod_created())
-    cache.update(happened("create", name="web", pod=POD))
-    assert cache.name_on_networks(ID) == "web"
-    assert cache.name_on_networks(OTHER) is None
+    assert (cache.get(ID).name, cache.get(ID).pod) == (INFRA, "mypod")
 
 
 def test_a_rename_is_followed_and_older_news_does_not_undo_it():
@@ -132,13 +123,9 @@ def test_the_cache_is_bounded_in_characters():
 
 def test_a_list_teaches_what_was_there_before_us():
     cache = Containers()
-    row = PodmanContainer(
-        id=ID, names=(INFRA,), image="img", labels={"a": "b"}, pod=POD, pod_name="mypod", infra=True
-    )
+    row = PodmanContainer(id=ID, names=(INFRA,), image="img", labels={"a": "b"}, pod=POD, pod_name="mypod")
     cache.seed(Listing((row, PodmanContainer(id=OTHER)), taken=500))
     assert cache.get(ID) == Container(id=ID, name=INFRA, image="img", labels={"a": "b"}, pod="mypod")
-    assert cache.name_on_networks(ID) == "mypod"
-    assert cache.name_on_networks(OTHER) is None
 
 
 def test_a_list_does_not_undo_what_happened_after_it_was_taken():

@@ -41,7 +41,6 @@ def test_a_row_of_podman_4_3_1(podman):
         networks=("lan",),
         pod=POD,
         pod_name="mypod",
-        infra=True,
         source=podman.url,
     )
     assert podman.queries("/containers/json") == [{"all": "true"}]

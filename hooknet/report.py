@@ -110,7 +110,9 @@ class Report:
         journal = self._daemon.journal
         failing = journal.failing
         return StoreView(
-            state="ok" if failing is None else "failing", path=str(journal.path), detail=failing or ""
+            state="ok" if failing is None else "failing",
+            path=str(journal.path),
+            detail="" if failing is None else f"{failing}; {journal.waiting} changes wait in memory",
         )
 
     def _store_problems(self) -> list[Problem]:

@@ -9,7 +9,8 @@ Rules.
 - What is noted (`note`, `remember`) has no commit of its own: it goes with the next one. For steps whose recovery is
   the same with and without them (LINKED, BOUND), so that an ADD costs the disk no more than it must.
 - A change that can be refused (a new attachment) fails when the disk does. A change to a lease that is in use
-  (`kept=True`) never fails: it stays in memory and is written when the disk is back, so renewals go on.
+  (`kept=True`) never fails: it stays in memory and is written when the disk is back, so renewals go on. What waits
+  there is bounded by what is in use, not by how long the disk is away (backlog.py).
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.model import AttachmentKey
 from hooknet.outbox import Delivery
 from hooknet.serial import from_json, to_json
+from hooknet.store.backlog import Backlog, Sort, Statement
 from hooknet.store.records import Record
 from hooknet.store.schema import open_database
-
-Statement = tuple[str, Sequence[Any]]
 
 PUT = (
     "INSERT INTO attachments (container_id, ifname, network, generation, phase, body) VALUES (?,?,?,?,?,?)"
@@ -44,6 +44,8 @@ REMEMBER = (
     " ON CONFLICT DO UPDATE SET address=excluded.address, used=excluded.used"
 )
 FORGET = "DELETE FROM memory WHERE used < ?"
+DONE = "DELETE FROM outbox WHERE id=?"
+POSTPONE = "UPDATE outbox SET attempts=?, not_before=?, error=? WHERE id=?"
 COLUMNS = "id, plugin, stream, hook, payload, attempts, not_before, created, error"
 
 
@@ -64,7 +66,7 @@ class _Job:
     statements: list[Statement]
     kept: bool
     done: Callable[[Exception | None, Any], None] | None
-    query: Statement | None = None
+    query: tuple[str, Sequence[Any]] | None = None
 
 
 class Journal:
@@ -75,7 +77,7 @@ class Journal:
         self.failing: str | None = None
         self._wall = wall
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._backlog: list[Statement] = []  # refused by the disk, not to be lost, oldest first
+        self._backlog = Backlog()
         self._connection: sqlite3.Connection | None = None
         self._thread: threading.Thread | None = None
 
@@ -86,6 +88,10 @@ class Journal:
         opened = open_database(self.path, self._wall())
         self._connection = opened.connection
         loaded = self._load(opened.connection, opened.set_aside)
+        for subject in opened.connection.execute(
+            "SELECT container_id, ifname, network, generation FROM attachments"
+        ):
+            self._backlog.is_on_disk(subject)
         self._thread = threading.Thread(target=self._write_forever, name="journal", daemon=True)
         self._thread.start()
         return loaded
@@ -99,6 +105,11 @@ class Journal:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait in memory for the disk."""
+        return len(self._backlog)
 
     # changes
 
@@ -117,7 +128,8 @@ class Journal:
     ) -> asyncio.Future[None]:
         """Forget a record. Never fails: see the rules above."""
         row = (key.container_id, key.ifname, key.network, generation)
-        return self._submit([(REMOVE, row), *self._deliver(deliveries)], kept=True)
+        gone = Statement(Sort.NO_ROW, REMOVE, row, row)
+        return self._submit([gone, *self._deliver(deliveries)], kept=True)
 
     def deliver(self, deliveries: Sequence[Delivery]) -> asyncio.Future[None]:
         """Queue hook deliveries that no phase causes. Never fails."""
@@ -126,11 +138,12 @@ class Journal:
     def remember(self, network: str, client_id: bytes, address: str) -> None:
         """Note the address of an identity, to ask for it again (RFC 2131 section 4.4.1, option 50)."""
         row = (network, client_id, address, self._wall())
-        self._jobs.put(_Job([(REMEMBER, row)], kept=True, done=None))
+        known = Statement(Sort.MEMORY, REMEMBER, row, (network, client_id))
+        self._jobs.put(_Job([known], kept=True, done=None))
 
     def forget_before(self, used: float) -> asyncio.Future[None]:
         """Drop remembered addresses that nobody used since `used` (wall clock, seconds)."""
-        return self._submit([(FORGET, (used,))], kept=True)
+        return self._submit([Statement(Sort.OTHER, FORGET, (used,))], kept=True)
 
     async def heal(self) -> None:
         """Try again to write what the disk refused. Quiet when it still refuses."""
@@ -146,19 +159,27 @@ class Journal:
 
     async def done(self, delivery: Delivery) -> None:
         """The delivery was made, or is owed no more."""
-        await self._submit([("DELETE FROM outbox WHERE id=?", (delivery.id,))], kept=True)
+        row = (delivery.id,)
+        await self._submit([Statement(Sort.OUTBOX, DONE, row, row)], kept=True)
 
     async def postpone(self, delivery: Delivery, *, not_before: float, error: str = "") -> None:
         """Deliver again, not before this wall-clock time (seconds)."""
         row = (delivery.attempts + 1, not_before, error, delivery.id)
-        sql = "UPDATE outbox SET attempts=?, not_before=?, error=? WHERE id=?"
-        await self._submit([(sql, row)], kept=True)
+        await self._submit([Statement(Sort.OUTBOX, POSTPONE, row, (delivery.id,))], kept=True)
 
     # the writer
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> list[Statement]:
         now = self._wall()
-        return [(DELIVER, (d.plugin, d.stream, d.hook, d.payload, d.not_before, now)) for d in deliveries]
+        return [
+            Statement(
+                Sort.DELIVERY,
+                DELIVER,
+                (d.plugin, d.stream, d.hook, d.payload, d.not_before, now),
+                (d.plugin, d.stream, d.hook),
+            )
+            for d in deliveries
+        ]
 
     def _submit(self, statements: list[Statement], *, kept: bool) -> asyncio.Future[None]:
         future, done = _bridge()
@@ -194,27 +215,27 @@ class Journal:
         statements = [statement for job in batch for statement in job.statements]
         error = self._run(statements)
         if error is not None:
-            self._backlog += [s for job in batch if job.kept for s in job.statements]
+            self._backlog.keep(s for job in batch if job.kept for s in job.statements)
         for job in batch:
             self._answer(job, error)
 
     def _run(self, statements: list[Statement]) -> Exception | None:
         connection = self._connection
         assert connection is not None
-        wanted = self._backlog + statements
+        wanted = self._backlog.with_new(statements)
         if not wanted:
             return None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for sql, parameters in wanted:
-                connection.execute(sql, parameters)
+            for statement in wanted:
+                connection.execute(statement.sql, statement.row)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             self.failing = str(error)
             return error
-        self._backlog.clear()
+        self._backlog.written(wanted)
         self.failing = None
         return None
 
@@ -261,7 +282,8 @@ class Journal:
 
 def _put(record: Record) -> Statement:
     key, phase = record.key, record.phase.value
-    return PUT, (key.container_id, key.ifname, key.network, record.generation, phase, to_json(record))
+    subject = (key.container_id, key.ifname, key.network, record.generation)
+    return Statement(Sort.ROW, PUT, (*subject, phase, to_json(record)), subject)
 
 
 def _bridge() -> tuple[asyncio.Future[Any], Callable[[Exception | None, Any], None]]:

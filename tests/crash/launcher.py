@@ -95,10 +95,11 @@ def around(
 def commits(batch: list[Any]) -> Iterator[str]:
     """What a batch of the journal's writer commits, in the words of the points."""
     for job in batch:
-        for sql, row in job.statements:
-            if sql == journal.PUT:
-                yield "a renewal" if row[4] == Phase.REPLIED and Now.renewing else row[4]
-            elif sql == journal.REMOVE:
+        for statement in job.statements:
+            if statement.sql == journal.PUT:
+                phase = statement.row[4]
+                yield "a renewal" if phase == Phase.REPLIED and Now.renewing else phase
+            elif statement.sql == journal.REMOVE:
                 yield "the row's end"
 
 

@@ -1,0 +1,158 @@
+"""What waits for a disk that is full: as much as is in use, however long and however much happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hooknet.errors import HooknetError
+from hooknet.model import Attachment, Phase
+from hooknet.outbox import Delivery
+from hooknet.store.journal import Journal
+from hooknet.store.records import Record
+
+WALL = 1_790_000_000.0
+ADDS = 400
+
+
+def a_record(container: str, phase: Phase = Phase.REPLIED) -> Record:
+    attachment = Attachment(
+        container_id=container,
+        ifname="eth0",
+        network="lan",
+        netns="/run/netns/x",
+        parent="eth7",
+        generation=1,
+    )
+    return Record(
+        attachment=attachment,
+        phase=phase,
+        boot_id="b",
+        created=WALL,
+        netns_id=(4, 5),
+        mac="02:00:00:00:00:01",
+    )
+
+
+def a_delivery(hook: str, text: str = "{}") -> Delivery:
+    return Delivery(hook=hook, plugin="dns", stream="web", payload=text.encode())
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "hooknet.db", wall=lambda: WALL)
+    journal.open()
+    yield journal
+    journal.close()
+
+
+def disk(journal: Journal, *, full: bool) -> None:
+    assert journal._connection is not None
+    journal._connection.execute(f"PRAGMA query_only={'ON' if full else 'OFF'}")
+
+
+def rows(journal: Journal) -> list[tuple[str, str]]:
+    with sqlite3.connect(journal.path) as database:
+        return database.execute("SELECT container_id, phase FROM attachments ORDER BY 1").fetchall()
+
+
+async def refused_add(journal: Journal, container: str) -> None:
+    """What an ADD writes when its INTENT is refused: nothing, and the ending of it."""
+    with pytest.raises(HooknetError):
+        await journal.put(a_record(container, Phase.INTENT))
+    await journal.put(a_record(container, Phase.RELEASING), kept=True)
+    await journal.remove(a_record(container).key, 1)
+
+
+def test_fault_5_hundreds_of_refused_adds_leave_nothing_behind(journal: Journal) -> None:
+    async def story() -> None:
+        await journal.put(a_record("lives"))
+        disk(journal, full=True)
+        for number in range(ADDS):
+            await refused_add(journal, f"new{number}")
+        assert journal.waiting == 0
+        disk(journal, full=False)
+        await journal.heal()
+
+    asyncio.run(story())
+    assert rows(journal) == [("lives", "REPLIED")]
+
+
+def test_fault_5_renewals_wait_once_per_attachment_and_not_once_each(journal: Journal) -> None:
+    async def story() -> None:
+        await journal.put(a_record("lives"))
+        disk(journal, full=True)
+        for number in range(ADDS):
+            renewed = replace(a_record("lives"), mtu=number)
+            await journal.put(renewed, [a_delivery("post_lease", f'"{number}"')], kept=True)
+        assert journal.waiting == 2
+        disk(journal, full=False)
+        await journal.heal()
+        assert journal.waiting == 0
+        [owed] = await journal.pending()
+        assert owed.payload == f'"{ADDS - 1}"'.encode()
+
+    asyncio.run(story())
+
+
+def test_a_release_is_never_lost_between_two_leases_of_one_name(journal: Journal) -> None:
+    async def story() -> list[str]:
+        disk(journal, full=True)
+        hooks = ["post_lease", "post_lease", "release", "post_lease", "release", "post_lease", "post_lease"]
+        await journal.deliver([a_delivery(hook) for hook in hooks])
+        disk(journal, full=False)
+        await journal.heal()
+        return [delivery.hook for delivery in await journal.pending()]
+
+    assert asyncio.run(story()) == ["post_lease", "release", "post_lease", "release", "post_lease"]
+
+
+def test_an_attachment_that_was_on_disk_is_deleted_there_when_the_disk_is_back(journal: Journal) -> None:
+    async def story() -> None:
+        await journal.put(a_record("old"))
+        await journal.put(a_record("lives"))
+        disk(journal, full=True)
+        await journal.put(a_record("old", Phase.RELEASING), kept=True)
+        await journal.remove(a_record("old").key, 1)
+        assert journal.waiting == 1
+        disk(journal, full=False)
+        await journal.heal()
+
+    asyncio.run(story())
+    assert rows(journal) == [("lives", "REPLIED")]
+
+
+def test_rows_of_an_earlier_daemon_count_as_on_disk(journal: Journal, tmp_path: Path) -> None:
+    async def write() -> None:
+        await journal.put(a_record("old"))
+
+    asyncio.run(write())
+    journal.close()
+    again = Journal(tmp_path / "hooknet.db", wall=lambda: WALL)
+    again.open()
+
+    async def story() -> None:
+        disk(again, full=True)
+        await again.remove(a_record("old").key, 1)
+        disk(again, full=False)
+        await again.heal()
+
+    asyncio.run(story())
+    assert rows(again) == []
+    again.close()
+
+
+def test_an_identity_waits_with_its_last_address_only(journal: Journal) -> None:
+    async def story() -> None:
+        disk(journal, full=True)
+        for number in range(ADDS):
+            journal.remember("lan", b"\xff", f"10.0.0.{number % 200}")
+        await journal.heal()
+        assert journal.waiting == 1
+
+    asyncio.run(story())

@@ -192,19 +192,22 @@ def _is_ipvlan(essentials: Essentials) -> bool:
 
 
 def _refuse_unworkable(essentials: Essentials, conf: Section, settings: Mapping[str, Any]) -> None:
-    """Ipvlan shares one MAC among all, and routes in its L3 modes what DHCP broadcasts."""
+    """Ipvlan shares one MAC among all, and routes in its L3 modes what DHCP broadcasts.
+
+    UNSUPPORTED_FIELD, whose text names key and value (CNI spec 1.1.0, Error, code 2).
+    """
     if not _is_ipvlan(essentials):
         return
     if conf.text("mode") not in {"", "l2"}:
         raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"ipvlan in mode {conf.text('mode')[:10]} carries no DHCP",
+            Kind.UNSUPPORTED_FIELD,
+            f'mode "{conf.text("mode")[:10]}" of ipvlan carries no DHCP',
             details="its L3 modes pass no broadcasts",
             hint='use "mode": "l2", or type hooknet',
         )
     if settings.get("client_id") == "mac":
         raise HooknetError(
-            Kind.BAD_CONFIG,
+            Kind.UNSUPPORTED_FIELD,
             "client_id \"mac\" can't tell ipvlan's containers apart",
             details="they all have the parent's MAC",
             hint='leave it at "name", or use "container-id"',

@@ -6,7 +6,7 @@ that before the configuration itself.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from hooknet.cni.names import parse_mac
@@ -41,27 +41,35 @@ def runtime_dns(conf: Section) -> Dns:
 
 
 def requested_address(conf: Section, args: Mapping[str, str]) -> IPv4Address | None:
-    """`podman run --ip`: runtimeConfig.ips before CNI_ARGS IP before args.cni.ips (CNI conventions)."""
-    for given in (
-        conf.section("runtimeConfig").texts("ips"),
-        tuple(filter(None, (args.get("IP", ""),))),
-        conf.section("args").section("cni").texts("ips"),
+    """`podman run --ip`: runtimeConfig.ips before CNI_ARGS IP before args.cni.ips (CNI conventions).
+
+    Raises BAD_CONFIG for what is no address, UNSUPPORTED_FIELD for addresses that no DHCPv4 server grants.
+    """
+    for where, given in (
+        ("runtimeConfig.ips", conf.section("runtimeConfig").texts("ips")),
+        ("CNI_ARGS IP", tuple(filter(None, (args.get("IP", ""),)))),
+        ("args.cni.ips", conf.section("args").section("cni").texts("ips")),
     ):
         if given:
-            return _one_address(given)
+            return _one_address(where, given)
     return None
 
 
-def _one_address(given: tuple[str, ...]) -> IPv4Address:
+def _one_address(where: str, given: tuple[str, ...]) -> IPv4Address:
+    shown = f"{where} asks for {', '.join(given)[:80]}"
     try:
-        addresses = [IPv4Address(text.partition("/")[0]) for text in given]
+        addresses = [ip_address(text.partition("/")[0]) for text in given]
     except ValueError:
-        addresses = []
-    if len(addresses) != 1:
         raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"the runtime asks for {', '.join(given)[:80]}",
-            details="a DHCP server grants one IPv4 address per interface",
-            hint="ask for one IPv4 address",
-        )
-    return addresses[0]
+            Kind.BAD_CONFIG, shown, details="that is no IP address", hint="ask for one IPv4 address"
+        ) from None
+    match addresses:
+        case [IPv4Address() as address]:
+            return address
+        case _:
+            raise HooknetError(
+                Kind.UNSUPPORTED_FIELD,
+                shown,
+                details="a DHCP server grants one IPv4 address per interface",
+                hint="ask for one IPv4 address",
+            )

@@ -172,7 +172,7 @@ def test_what_can_not_work_under_ipvlan_is_refused(
     """Whatever the kernel has: nothing is asked of it."""
     config = netconf(type_="ipvlan", master="host0", ipam={"type": "hooknet"}) | keys
     error = RunAs(host.cni, "hooknet").call("ADD", config, host.cni.sandbox()).error
-    assert error["code"] == 7
+    assert error["code"] == 2
     assert word in f"{error['msg']} {error['details']}"
 
 

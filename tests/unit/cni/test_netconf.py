@@ -177,9 +177,15 @@ def test_the_runtime_may_ask_for_an_address(changes):
     assert conf(**changes).requested_address == IPv4Address("192.0.2.7")
 
 
-@pytest.mark.parametrize("ips", [["192.0.2.7", "192.0.2.8"], ["fe80::1"], ["x"]])
-def test_addresses_that_no_server_grants_are_refused(ips):
-    assert refused(runtimeConfig={"ips": ips}).code == 7
+@pytest.mark.parametrize("ips", [["192.0.2.7", "192.0.2.8"], ["fe80::1"], ["192.0.2.7", "fe80::1"]])
+def test_addresses_that_no_server_grants_are_an_unsupported_field_and_named(ips):
+    error = refused(runtimeConfig={"ips": ips})
+    assert error.code == 2
+    assert f"runtimeConfig.ips asks for {', '.join(ips)}" in error.message
+
+
+def test_an_address_that_is_none_is_a_bad_configuration():
+    assert refused(runtimeConfig={"ips": ["x"]}).code == 7
 
 
 def test_on_an_l2_only_network_nobody_asks_for_an_address():
@@ -312,10 +318,18 @@ def test_under_ipvlan_the_parent_may_come_from_the_chain():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"mode": "l3"}, {"mode": "l3s"}, {"ipam": {"type": "hooknet", "client_id": "mac"}}]
+    ("changes", "named"),
+    [
+        ({"mode": "l3"}, 'mode "l3"'),
+        ({"mode": "l3s"}, 'mode "l3s"'),
+        ({"ipam": {"type": "hooknet", "client_id": "mac"}}, 'client_id "mac"'),
+    ],
 )
-def test_what_can_not_work_under_ipvlan_is_refused(changes):
-    assert refused(IPVLAN, **changes).details
+def test_what_can_not_work_under_ipvlan_is_an_unsupported_field_and_named(changes, named):
+    error = refused(IPVLAN, **changes)
+    assert error.code == 2
+    assert named in error.message
+    assert error.details
 
 
 def test_a_chain_before_us_is_read():

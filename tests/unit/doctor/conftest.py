@@ -160,17 +160,19 @@ def host(tmp_path: Path) -> FakeHost:
 
 @pytest.fixture
 def findings(host: FakeHost) -> Callable[..., list[Finding]]:
-    """The findings of one check that are not OK; of all, without a name."""
+    """The findings of one check that are not OK; of all, without a name. Whatever the test: each has its remedy."""
 
     def look(name: str | None = None, parents: tuple[str | None, ...] = ("eth0",)) -> list[Finding]:
         assert name is None or name in {check.name for check in CHECKS}
-        return [
+        heard = [
             finding
             for check, found in examine(host, parents)
             if name in {None, check.name}
             for finding in found
             if finding.verdict is not Verdict.OK
         ]
+        assert [one for one in heard if one.verdict is not Verdict.SKIPPED and not one.todo] == []
+        return heard
 
     return look
 

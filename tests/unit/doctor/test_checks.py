@@ -293,7 +293,7 @@ def test_a_program_that_the_unit_does_not_see(host, findings):
     host.write("etc/systemd/system/hooknet.service", "ExecStart=/home/me/hooknet daemon\n")
     host.owners["/home/me/hooknet"] = (0, 0o100755)
     [found] = findings("program")
-    assert "python3 -m venv /opt/hooknet" in found.todo
+    assert "/usr/bin/python3 -m venv /opt/hooknet" in found.todo
 
 
 # wire

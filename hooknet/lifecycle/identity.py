@@ -4,6 +4,10 @@ The same name gets the same address. By default the identifier is RFC 4361's: ty
 a DUID-UUID (RFC 6355, type 4) that is derived from scope, network and container name; so a container that is
 recreated under its name is the same client, whatever its MAC. Where no name is known, container id and interface
 name take its place: unique, and gone with the container.
+
+The MAC, where nobody gives one, follows from machine, container id, network and interface: a container that is
+restarted is the same neighbour to the LAN's switches and ARP caches. It is no name's: a container that is made anew
+has another (the plugin static-mac changes that).
 """
 
 from __future__ import annotations
@@ -47,6 +51,17 @@ def client_id_for(
 def fallback_client_id(key: AttachmentKey) -> bytes:
     """The identity of exactly this container and interface, for when its name is taken or unknown."""
     return _rfc4361("container", key.container_id, key.network, key.ifname, iaid_of=key.ifname)
+
+
+def mac_for(key: AttachmentKey, host: Host) -> str:
+    """The MAC of an attachment for which nobody has given one: it stays over restarts of the container."""
+    text = f"mac\0{host.machine}\0{key.container_id}\0{key.network}\0{key.ifname}"
+    return random_mac(int.from_bytes(uuid.uuid5(NAMESPACE, text).bytes[:5], "big"))
+
+
+def random_mac(bits: int) -> str:
+    """A locally administered unicast address (IEEE 802, section 8.4) from 40 bits."""
+    return ":".join(f"{byte:02x}" for byte in (0x02, *bits.to_bytes(5, "big")))
 
 
 def _rfc4361(*parts: str, iaid_of: str) -> bytes:

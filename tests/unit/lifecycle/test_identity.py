@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hooknet.config import NetworkSettings
-from hooknet.lifecycle.identity import Host, client_id_for, fallback_client_id
+from hooknet.lifecycle.identity import Host, client_id_for, fallback_client_id, mac_for
 from hooknet.model import AttachmentKey
 
 KEY = AttachmentKey("c1", "eth0", "lan")
@@ -54,3 +54,20 @@ def test_without_a_name_the_container_and_its_interface_are_the_identity() -> No
 
 def test_a_name_and_a_container_id_never_collide() -> None:
     assert of(name="c1") != fallback_client_id(KEY)
+
+
+def test_a_mac_that_nobody_gave_follows_from_container_interface_and_machine() -> None:
+    mac = mac_for(KEY, HERE)
+    assert mac == mac_for(KEY, HERE)
+    others = (
+        mac_for(AttachmentKey("c2", "eth0", "lan"), HERE),
+        mac_for(AttachmentKey("c1", "eth1", "lan"), HERE),
+        mac_for(AttachmentKey("c1", "eth0", "other"), HERE),
+        mac_for(KEY, Host("machine-b")),
+    )
+    assert len({mac, *others}) == 5
+
+
+def test_it_is_a_locally_administered_unicast_address() -> None:
+    first, *rest = bytes.fromhex(mac_for(KEY, HERE).replace(":", ""))
+    assert (first & 0b11, len(rest)) == (0b10, 5)

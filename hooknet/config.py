@@ -1,25 +1,21 @@
 """Configuration: hooknet.toml, and the per-network settings that CNI and netavark configurations carry.
 
-Rules. An unknown key is an error that names the nearest known one. A value of the wrong type or range is an error
-that names its place. Durations are seconds, or text such as "90s", "5m", "2h", "1d". Per-network settings are
-looked up in the CNI configuration first (the `ipam` section before the plugin's own keys), then in
-`[network.NAME]` of hooknet.toml, then the defaults here; so an unchanged conflist can be tuned from the file.
+How a table becomes a dataclass, and what its errors say, is in `binding`. Per-network settings are looked up in the
+CNI configuration first (the `ipam` section before the plugin's own keys), then in `[network.NAME]` of hooknet.toml,
+then the defaults here; so an unchanged conflist can be tuned from the file.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import msgspec
-
+from hooknet.binding import Duration, bad_value, bind, unknown_key
 from hooknet.errors import HooknetError, Kind
 
 DEFAULT_CONFIG = Path("/etc/hooknet/hooknet.toml")
@@ -27,7 +23,6 @@ DEFAULT_RUN_DIR = Path("/run/hooknet")
 DEFAULT_STATE_DIR = Path("/var/lib/hooknet")
 DEFAULT_PODMAN_URL = "unix:///run/podman/podman.sock"
 
-Duration = float
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Acd = Literal["off", "optimistic", "strict"]
@@ -35,8 +30,6 @@ Scope = Literal["host", "fleet"]
 Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast"]
 
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-INFINITE = "infinite"
 TRUTHS = {
     "true": True,
     "yes": True,
@@ -47,10 +40,6 @@ TRUTHS = {
     "off": False,
     "0": False,
 }
-LONGEST = 1e12
-"""Seconds: beyond any lease, and below what a float can't hold."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +138,6 @@ class Config:
         return bind(NetworkSettings, merged, f"network {network!r}")
 
 
-def bad_value(key: str, value: object, expected: str) -> HooknetError:
-    return HooknetError(Kind.BAD_CONFIG, f"{key} = {value!r} is not valid", hint=f"give {expected}")
-
-
 def client_id_bytes(text: str) -> bytes:
     """A client-id given as hexadecimal digits, with or without colons. Raises BAD_CONFIG (RFC 2132, 9.14: >= 2)."""
     try:
@@ -162,49 +147,6 @@ def client_id_bytes(text: str) -> bytes:
     if not 2 <= len(raw) <= 255:  # noqa: PLR2004 - RFC 2132 section 9.14
         raise bad_value("client_id", text, 'one of "name", "mac", "container-id", or 2 to 255 bytes as hex')
     return raw
-
-
-def parse_duration(value: Any) -> float:
-    """Seconds from a number or from text such as "90s", "5m", "1.5h", "2d", "infinite"."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LONGEST:
-        seconds = float(value)
-    elif isinstance(value, str) and value == INFINITE:
-        seconds = float(0xFFFFFFFF)
-    elif isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", value.strip())):
-        seconds = float(found[1]) * UNITS[found[2]]
-    else:
-        raise ValueError(f'expected seconds or a duration such as "5m", got {value!r}')
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"a duration can't be {value!r}")
-    return seconds
-
-
-def bind(cls: type[T], data: Mapping[str, Any], where: str) -> T:
-    """Build the dataclass `cls` from `data`. Raises BAD_CONFIG naming `where`, the key and the remedy.
-
-    Fields annotated `Duration` (or `Duration | None`) take durations; network and address types take text.
-    """
-    known = {f.name: f for f in fields(cast("Any", cls))}
-    prepared: dict[str, Any] = {}
-    for key, value in data.items():
-        name = key.replace("-", "_")
-        if name not in known or not known[name].init:
-            raise unknown_key(key, list(known), where)
-        try:
-            prepared[name] = parse_duration(value) if is_duration(known[name].type, value) else value
-        except ValueError as error:
-            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key}: {error}") from None
-    try:
-        return msgspec.convert(prepared, cls, dec_hook=decode_foreign, strict=True)
-    except msgspec.ValidationError as error:
-        cause = error.__cause__
-        if isinstance(cause, HooknetError):
-            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {cause.message}", hint=cause.hint) from None
-        raise HooknetError(
-            Kind.BAD_CONFIG, f"{where}: {error}", hint="see docs/reference/configuration.md"
-        ) from None
-    except HooknetError as error:
-        raise HooknetError(Kind.BAD_CONFIG, f"{where}: {error.message}", hint=error.hint) from None
 
 
 def settings_from_text(given: Mapping[str, str], where: str) -> dict[str, Any]:
@@ -240,24 +182,6 @@ def _from_text(hint: Any, text: str) -> Any:
         except ValueError:
             raise ValueError(f"expected a whole number, got {text!r}") from None
     return text
-
-
-def is_duration(annotation: Any, value: Any) -> bool:
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return value is not None and "Duration" in text
-
-
-def decode_foreign(wanted: type, value: Any) -> Any:
-    """The hook of msgspec for the types that TOML and JSON have not."""
-    if wanted in {IPv4Network, IPv4Address, Path}:
-        return wanted(value)
-    raise NotImplementedError(f"no conversion to {wanted}")
-
-
-def unknown_key(key: str, known: list[str], where: str) -> HooknetError:
-    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "known keys: " + ", ".join(sorted(known))
-    return HooknetError(Kind.BAD_CONFIG, f"{where}: unknown key {key!r}", hint=hint)
 
 
 def parse(text: str, where: str) -> Config:

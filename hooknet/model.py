@@ -27,6 +27,21 @@ class Runtime(StrEnum):
 
 
 @unique
+class MacOrigin(StrEnum):
+    """Where the MAC of a lease request comes from.
+
+    `GENERATED`: hooknet made it up, so another one is as good. `RUNTIME`: the user asked for exactly this one
+    (podman's `--mac-address`, or `mac` in the network's configuration). `INTERFACE`: the interface had it when
+    hooknet was asked (IPAM only, netavark's proxy, passthru). `PLUGIN`: a plugin before this one chose it.
+    """
+
+    GENERATED = "generated"
+    RUNTIME = "runtime"
+    INTERFACE = "interface"
+    PLUGIN = "plugin"
+
+
+@unique
 class PostLeaseReason(StrEnum):
     """Why `post_lease` fires (the only reasons)."""
 
@@ -78,7 +93,9 @@ class Attachment:
     """One interface of one container on one network.
 
     `container_name` is the container's (or its pod's) name, None where the runtime does not tell. `parent` is the
-    host interface below the container's. `generation` grows each time the same key is attached again.
+    host interface below the container's. `generation` grows each time the same key is attached again. `aliases` are
+    the container's further names on this network (`--network-alias`), as the user typed them: nothing is done with
+    them but to tell them. CNI runtimes tell them only to a plugin with `"capabilities": {"aliases": true}`.
     """
 
     container_id: str
@@ -89,6 +106,7 @@ class Attachment:
     container_name: str | None = None
     generation: int = 0
     runtime: Runtime = Runtime.CNI
+    aliases: tuple[str, ...] = ()
 
     @property
     def key(self) -> AttachmentKey:
@@ -121,10 +139,11 @@ class ContainerEvent:
 class LeaseRequest:
     """What hooknet is about to ask the server for. `pre_lease` may return a changed copy (`dataclasses.replace`).
 
-    mac: the interface's hardware address. client_id: option 61's bytes. hostname: option 12, or None to send none.
-    fqdn: option 81 (RFC 4702) instead of option 12. requested_address: option 50. lease_time: option 51, seconds;
-    None asks for the server's default. vendor_class: option 60. user_class: option 77 (RFC 3004), one or more.
-    parameters: the codes of option 55, in order. options: further options to send, code to raw bytes.
+    mac: the interface's hardware address. mac_origin: who chose it; hooknet keeps it, plugins only read it.
+    client_id: option 61's bytes. hostname: option 12, or None to send none. fqdn: option 81 (RFC 4702) instead of
+    option 12. requested_address: option 50. lease_time: option 51, seconds; None asks for the server's default.
+    vendor_class: option 60. user_class: option 77 (RFC 3004), one or more. parameters: the codes of option 55, in
+    order. options: further options to send, code to raw bytes.
     """
 
     mac: str
@@ -137,6 +156,7 @@ class LeaseRequest:
     user_class: tuple[str, ...] = ()
     parameters: tuple[int, ...] = ()
     options: Mapping[int, bytes] = field(default_factory=dict)
+    mac_origin: MacOrigin = MacOrigin.GENERATED
 
 
 @dataclass(frozen=True, slots=True)

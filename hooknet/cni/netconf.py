@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
+from hooknet.binding import bind
 from hooknet.cni.dialects import near_misses, settings_given
 from hooknet.cni.document import Section
 from hooknet.cni.names import ifname_flaw, is_identifier
@@ -25,7 +26,7 @@ from hooknet.cni.options import HOST_NAME, DhcpOptions, read_options
 from hooknet.cni.result import Dns, Result, parse_dns, parse_result
 from hooknet.cni.runtime import mac_wanted, requested_address, runtime_dns
 from hooknet.cni.versions import OLDEST, settled_version
-from hooknet.config import NetworkSettings, bind
+from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
 
 if TYPE_CHECKING:

@@ -2,19 +2,20 @@
 
 A result is checked before the next plugin or the DHCP client sees it, and only where it differs from what the
 plugin was given: a plugin is not blamed for what the runtime asked for. The options that the client sets
-itself, or that have a field of their own, can't be sent as raw options (RFC 2131 section 4.3.1, table 3).
+itself, or that have a field of their own, can't be sent as raw options (RFC 2131 section 4.3.1, table 3). Who chose
+the MAC is told here, whatever a plugin says of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import Any
 
-from hooknet.model import LeaseRequest
+from hooknet.model import LeaseRequest, MacOrigin
 
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -67,15 +68,14 @@ def changed_fields(before: LeaseRequest, result: object) -> tuple[LeaseRequest, 
         return before, ()
     if not isinstance(result, LeaseRequest):
         raise NonsenseError(f"returned {type(result).__name__}, not a LeaseRequest or None")
-    changed = tuple(
-        f.name for f in fields(LeaseRequest) if getattr(before, f.name) != getattr(result, f.name)
-    )
+    changed = tuple(name for name in CHANGEABLE if getattr(before, name) != getattr(result, name))
     for name in changed:
         if name == "options":
             check_options(before.options, result.options)
         elif problem := CHECKS[name](getattr(result, name)):
             raise NonsenseError(f"{name} = {getattr(result, name)!r}: {problem}")
-    return sealed(result) if changed else before, changed
+    origin = MacOrigin.PLUGIN if "mac" in changed else before.mac_origin
+    return replace(sealed(result), mac_origin=origin) if changed else before, changed
 
 
 def check_mac(value: Any) -> str:
@@ -155,6 +155,8 @@ CHECKS: Mapping[str, Callable[[Any], str]] = {
     "user_class": check_user_class,
     "parameters": check_parameters,
 }
+CHANGEABLE = (*CHECKS, "options")
+"""Everything but `mac_origin`, which is hooknet's to say."""
 
 
 def check_options(before: Mapping[int, bytes], after: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, cast
 
-from hooknet.config import Duration, bad_value, bind, unknown_key
+from hooknet.binding import Duration, bad_value, bind, unknown_key
 from hooknet.errors import HooknetError, Kind
 
 OnFailure = Literal["skip", "fail"]
@@ -60,7 +60,9 @@ def own_settings(name: str, table: Mapping[str, Any], config_type: type | None) 
     """The plugin's part of `[plugins.NAME]` as its `Config`; None when it has none. Raises BAD_CONFIG."""
     own = {key: value for key, value in table.items() if key.replace("-", "_") not in COMMON}
     if config_type is not None:
-        return bind(config_type, own, f"[plugins.{name}]")
+        return bind(
+            config_type, own, f"[plugins.{name}]", hint="see what the plugin's documentation says of it"
+        )
     if own:
         raise unknown_key(
             next(iter(own)), list(COMMON), f"[plugins.{name}] (the plugin has no settings of its own)"

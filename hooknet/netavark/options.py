@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from hooknet.binding import unknown_key
 from hooknet.cni.names import ifname_flaw
 from hooknet.cni.netconf import LARGEST_MTU, MODES
-from hooknet.config import NetworkSettings, settings_from_text, unknown_key
+from hooknet.config import NetworkSettings, settings_from_text
 from hooknet.errors import HooknetError, Kind
 
 PARENT = "parent"

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 import hooknet
 from hooknet_dns.keys import KeySource
@@ -32,11 +30,9 @@ KEY_PLACES = ("key_file", "key_credential", "unsigned")
 DEFAULT_HOSTS_DIR = "/run/hooknet/hosts"
 
 
-class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[plugins.dns.networks.NAME]`: any of these of `Config`, for one network. None: as in `[plugins.dns]`.
-
-    A msgspec struct and no dataclass, because a key with a typing error in a table within a table must be an error.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """`[plugins.dns.networks.NAME]`: any of these of `Config`, for one network. None: as in `[plugins.dns]`."""
 
     mode: Mode | None = None
     name: str | None = None
@@ -165,12 +161,13 @@ class Policies:
 
 def effective(config: Config, own: NetworkConfig) -> NetworkConfig:
     """The settings of one network. A place for keys replaces any other place, a name the zone."""
-    given = {name: getattr(own, name) for name in own.__struct_fields__ if getattr(own, name) is not None}
+    names = [field.name for field in fields(NetworkConfig)]
+    given = {name: getattr(own, name) for name in names if getattr(own, name) is not None}
     if set(KEY_PLACES) & set(given):
         given = dict.fromkeys(KEY_PLACES) | given
     if "name" in given:
         given = {"zone": None} | given
-    general = {name: getattr(config, name) for name in own.__struct_fields__}
+    general = {name: getattr(config, name) for name in names}
     return NetworkConfig(**(general | given))
 
 

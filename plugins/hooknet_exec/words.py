@@ -101,6 +101,7 @@ def of_attachment(attachment: hooknet.Attachment) -> Iterator[tuple[str, Any]]:
 
 def of_request(request: hooknet.LeaseRequest) -> Iterator[tuple[str, Any]]:
     yield "MAC", request.mac
+    yield "MAC_ORIGIN", request.mac_origin
     yield "CLIENT_ID", request.client_id
     yield "HOSTNAME", request.hostname or request.fqdn
     yield "REQUESTED_ADDRESS", request.requested_address

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from typing import Any
 
 import hooknet
 from hooknet_short_lease.rules import INFINITE, Rule, seconds
@@ -36,22 +34,11 @@ class Config:
 
     label: str = ""
     lease_time: hooknet.Duration | None = None
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         if self.lease_time is not None:
             seconds(self.lease_time)
-        self.parsed()
-
-    def parsed(self) -> tuple[Rule, ...]:
-        """The rules. Raises ValueError that says which one is wrong."""
-        rules = []
-        for number, table in enumerate(self.rules, 1):
-            try:
-                rules.append(Rule.of(table))
-            except ValueError as error:
-                raise ValueError(f"rule {number}: {error}") from None
-        return tuple(rules)
 
 
 def make_plugin(context: hooknet.PluginContext[Config]) -> Leases | None:
@@ -68,7 +55,7 @@ class Wishes:
     """The lease time of each attachment: a pure function of what is known of it."""
 
     def __init__(self, config: Config, log: logging.Logger) -> None:
-        self.rules: Sequence[Rule] = config.parsed()
+        self.rules = config.rules
         self._label = config.label
         self._rest = None if config.lease_time is None else seconds(config.lease_time)
         self._log = log
@@ -79,7 +66,7 @@ class Wishes:
         if own is not None:
             return own
         rule = next((rule for rule in self.rules if rule.holds(attachment, container)), None)
-        return self._rest if rule is None else rule.lease_time
+        return self._rest if rule is None else rule.wanted
 
     def _own(self, container: hooknet.Container | None) -> int | None:
         value = container.labels.get(self._label) if container is not None and self._label else None

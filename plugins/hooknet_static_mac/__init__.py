@@ -1,8 +1,10 @@
 """static-mac: containers whose MAC address stays the same, so that a reservation on the DHCP server finds them.
 
-A MAC is pinned by an explicit map (name, network, label), or derived from machine, network and name. What can't
-work is refused before anything is done, with the reason: the multicast bit, the parent's own MAC, the MAC of
-another container that is up. Waiting for a predecessor that is still dying is the core's business.
+A MAC is pinned by an explicit map (name, network, label, image), or derived from machine, network and name. One that
+the user asks for (`--mac-address`) is more particular than a derived one and stays; one that contradicts a pin is
+refused, because nobody can tell which of the two was meant. What can't work is refused before anything is done, with
+the reason: the multicast bit, the parent's own MAC, the MAC of another container that is up. Waiting for a
+predecessor that is still dying is the core's business.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import hooknet
 from hooknet_static_mac.addresses import derived, normal, of_interface, why_unusable
@@ -34,35 +36,24 @@ class Config:
     same name has the same MAC on every host.
     """
 
-    pins: tuple[dict[str, Any], ...] = ()
+    pins: tuple[Pin, ...] = ()
     derive: tuple[str, ...] = ()
     scope: Literal["host", "fleet"] = "host"
 
-    def __post_init__(self) -> None:
-        self.parsed()
-
-    def parsed(self) -> tuple[Pin, ...]:
-        """The pins. Raises ValueError that says which one is wrong."""
-        pins = []
-        for number, table in enumerate(self.pins, 1):
-            try:
-                pins.append(Pin.of(table))
-            except ValueError as error:
-                raise ValueError(f"pin {number}: {error}") from None
-        return tuple(pins)
-
 
 def make_plugin(context: hooknet.PluginContext[Config]) -> Macs | None:
-    """The entry point. Only pins with labels make hooknet look containers up."""
+    """The entry point. Only pins by label or image make hooknet look containers up."""
     config = context.config
-    pins = config.parsed()
+    pins = config.pins
     if not pins and not config.derive:
         return None
     for pin in pins:
         if reason := why_unusable(pin.mac):
-            context.logger.warning("the MAC %s pinned for %s: %s; it will be refused", pin.mac, pin, reason)
+            context.logger.warning(
+                "the MAC %s pinned for %s: %s; it will be refused", pin.mac, pin.told(), reason
+            )
     machine = machine_id(context.state_dir) if config.derive and config.scope == "host" else ""
-    kind = MacsByContainer if any(pin.label for pin in pins) else MacsByName
+    kind = MacsByContainer if any(pin.needs_container for pin in pins) else MacsByName
     return kind(Choice(pins, config.derive, machine), Holders(), context.logger)
 
 
@@ -74,10 +65,10 @@ class Choice:
     derive: Sequence[str]
     machine: str
 
-    def mac(self, attachment: hooknet.Attachment, container: hooknet.Container | None) -> str | None:
-        pin = next((pin for pin in self.pins if pin.holds(attachment, container)), None)
-        if pin is not None:
-            return pin.mac
+    def pin(self, attachment: hooknet.Attachment, container: hooknet.Container | None) -> Pin | None:
+        return next((pin for pin in self.pins if pin.holds(attachment, container)), None)
+
+    def derived(self, attachment: hooknet.Attachment) -> str | None:
         name = attachment.container_name
         if name is None or not any(fnmatchcase(attachment.network, pattern) for pattern in self.derive):
             return None
@@ -109,9 +100,14 @@ class Macs:
         request: hooknet.LeaseRequest,
         container: hooknet.Container | None,
     ) -> hooknet.LeaseRequest | None:
-        mac = self._choice.mac(attachment, container)
+        asked_for = request.mac if request.mac_origin is hooknet.MacOrigin.RUNTIME else None
+        pin = self._choice.pin(attachment, container)
+        if pin is not None and asked_for not in {None, pin.mac}:
+            raise contradiction(attachment, request.mac, pin)
+        mac = pin.mac if pin is not None else self._choice.derived(attachment)
         if mac is None:
             return None
+        mac = asked_for or mac
         self._refuse_what_cannot_work(attachment, mac)
         return with_mac(request, mac)
 
@@ -124,8 +120,8 @@ class Macs:
             )
         if mac == of_interface(attachment.parent):
             raise hooknet.Refused(
-                f"the MAC {mac} pinned for {whose} is the one of the parent {attachment.parent} itself",
-                hint="pin another one in [plugins.static-mac]",
+                f"the MAC {mac} of {whose} is the one of the parent {attachment.parent} itself",
+                hint="give it another one",
             )
         holder = self._holders.other(attachment, mac)
         if holder is not None:
@@ -147,7 +143,7 @@ class MacsByName(Macs):
 
 
 class MacsByContainer(Macs):
-    """Some pin is about labels."""
+    """Some pin is about a label or an image."""
 
     @hooknet.hookimpl
     def pre_lease(
@@ -157,8 +153,18 @@ class MacsByContainer(Macs):
         container: hooknet.Container | None,
     ) -> hooknet.LeaseRequest | None:
         if container is None:
-            self._log.warning("%s: its labels are not known, so no pin by label holds", attachment.key)
+            self._log.warning(
+                "%s: its labels and its image are not known, so no pin about them holds", attachment.key
+            )
         return self.pin(attachment, request, container)
+
+
+def contradiction(attachment: hooknet.Attachment, asked_for: str, pin: Pin) -> hooknet.Refused:
+    whose = attachment.container_name or attachment.container_id[:12]
+    return hooknet.Refused(
+        f"the MAC {asked_for} asked for {whose} is not {pin.mac}, which is pinned for it ({pin.told()})",
+        hint="leave --mac-address away, or change the pin in [plugins.static-mac]",
+    )
 
 
 def with_mac(request: hooknet.LeaseRequest, mac: str) -> hooknet.LeaseRequest:

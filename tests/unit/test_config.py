@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hooknet.config import Config, NetworkSettings, load, parse, parse_duration
+from hooknet.config import Config, NetworkSettings, load, parse
 from hooknet.errors import HooknetError, Kind
 
 WHOLE = """
@@ -56,7 +56,7 @@ def test_an_unknown_network_has_the_defaults() -> None:
         ("[deamon]\n", "did you mean 'daemon'"),
         ("[daemon]\nlog_fromat = 'json'", "did you mean 'log_format'"),
         ("[network.lan]\nacdd = 'off'", "did you mean 'acd'"),
-        ("[network.lan]\nacd = 'sometimes'", "[network.lan]: Invalid enum value 'sometimes'"),
+        ("[network.lan]\nacd = 'sometimes'", "[network.lan]: acd: Invalid enum value 'sometimes'"),
         ("[network.lan]\ntimeout = '1h'", "1 to 300 seconds"),
         ("[network.lan]\nlease_time = '5 parsecs'", "expected seconds or a duration"),
         ("[network.lan]\nclient_id = 'zz'", 'one of "name", "mac", "container-id"'),
@@ -64,7 +64,7 @@ def test_an_unknown_network_has_the_defaults() -> None:
         ("[network]\nlan = 1", "write [network.lan]"),
         ("[daemon]\ngrace_period = true", "grace_period"),
         ("daemon = 3", "write [daemon]"),
-        ("[podman]\nurl = 3", "$.url"),
+        ("[podman]\nurl = 3", "[podman]: url: Expected `str | array`, got `int`"),
         ("[daemon", "not valid TOML"),
     ],
 )
@@ -86,17 +86,3 @@ def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link.toml").symlink_to(tmp_path / "real.toml")
     with pytest.raises(HooknetError, match="can't read"):
         load(tmp_path / "link.toml")
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [("90s", 90), ("5m", 300), ("1.5h", 5400), ("2d", 172800), (7, 7), ("infinite", 2**32 - 1)],
-)
-def test_durations(given: object, seconds: float) -> None:
-    assert parse_duration(given) == seconds
-
-
-@pytest.mark.parametrize("given", ["", "m", "-5m", -1, True, "5x", float("nan"), float("inf")])
-def test_what_is_no_duration_is_refused(given: object) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        parse_duration(given)

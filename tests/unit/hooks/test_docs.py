@@ -15,6 +15,7 @@ from hooknet import config
 from hooknet.hooks.limits import Limits
 from hooknet.hooks.loading import HOOKS
 from hooknet.hooks.settings import COMMON
+from hooknet.testing import make_attachment
 from hooknet.testing.plugins import PluginHarness
 
 ROOT = Path(__file__).parents[3]
@@ -94,8 +95,20 @@ def test_the_factory_of_the_guide_decides_who_needs_the_container():
     assert "container" in PluginHarness(make, settings={"label": "x"}).takes("pre_lease")
 
 
-def test_the_test_of_the_guide_passes():
+def test_the_rules_of_the_guide_decide_by_their_conditions():
     scope = example(2)
+    made = scope["Plugin"]
+    made.Config = scope["Config"]
+    rules = [{"name": "web-*", "vendor_class": "web"}, {"network": "lan", "vendor_class": "lan"}]
+    harness = PluginHarness(made, settings={"rules": rules, "pause": "5m"})
+    assert harness.pre_lease(make_attachment(container_name="web-1")).vendor_class == "web"
+    assert harness.pre_lease(make_attachment(container_name="db")).vendor_class == "lan"
+    with pytest.raises(hooknet.HooknetError, match="did you mean 'name'"):
+        PluginHarness(made, settings={"rules": [{"nmae": "x", "vendor_class": "x"}]})
+
+
+def test_the_test_of_the_guide_passes():
+    scope = example(3)
     (test,) = [value for name, value in scope.items() if name.startswith("test_")]
     test()
 

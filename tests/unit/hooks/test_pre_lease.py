@@ -105,6 +105,26 @@ async def test_who_changed_what_is_recorded_field_by_field(lab, kit):
     assert folded.changed_by == {"mac": "b_both", "lease_time": "b_both"}
 
 
+async def test_a_plugin_is_told_who_chose_the_mac_and_can_not_say_otherwise(lab, kit):
+    seen = []
+
+    class Looks:
+        @hooknet.hookimpl
+        def pre_lease(self, request):
+            seen.append(request.mac_origin)
+            return replace(request, lease_time=9, mac_origin=hooknet.MacOrigin.INTERFACE)
+
+    class Pins:
+        @hooknet.hookimpl
+        def pre_lease(self, request):
+            return replace(request, mac="02:00:00:00:00:99")
+
+    origin = hooknet.MacOrigin
+    folded = await kit.fold(lab.plugins(a=Looks(), b=Pins(), c=Looks()), mac_origin=origin.RUNTIME)
+    assert seen == [origin.RUNTIME, origin.PLUGIN]
+    assert (folded.request.mac_origin, folded.changed_by) == (origin.PLUGIN, {"lease_time": "a", "mac": "b"})
+
+
 async def test_a_copy_that_is_equal_is_no_change(lab, kit):
     folded = await kit.fold(lab.plugins(same=returning(replace)))
     assert folded.changed_by == {}
@@ -234,7 +254,7 @@ async def test_what_can_be_sent_is_accepted(lab, kit):
     folded = await kit.fold(plugins)
     assert plugins.report()[0].last_error is None
     assert len(folded.changed_by) == 10
-    assert folded.request == change(kit.request())
+    assert folded.request == replace(change(kit.request()), mac_origin=hooknet.MacOrigin.PLUGIN)
 
 
 async def test_a_plugin_is_not_blamed_for_what_the_runtime_asked_for(lab, kit):

@@ -9,6 +9,7 @@ from dataclasses import fields
 import pytest
 
 from hooknet import config
+from hooknet.binding import parse_duration
 from hooknet.cli.settings import as_toml
 from hooknet.install.plan import default_config
 from hooknet.logs import plain
@@ -53,6 +54,6 @@ def test_every_setting_is_there_with_its_default(section, settings):
     assert {key for key, value in written.items() if not isinstance(value, dict)} == set(wanted)
     for key in set(wanted) - WITHOUT_DEFAULT:
         if isinstance(wanted[key], float):
-            assert config.parse_duration(written[key]) == wanted[key]
+            assert parse_duration(written[key]) == wanted[key]
         else:
             assert as_toml(written[key]) == as_toml(plain(wanted[key]))

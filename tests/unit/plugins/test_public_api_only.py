@@ -10,6 +10,7 @@ import pytest
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 LIBRARIES = {
+    "hooknet_dns": {"dns"},
     "hooknet_exec": set(),
     "hooknet_host_access": {"pyroute2"},
     "hooknet_short_lease": set(),

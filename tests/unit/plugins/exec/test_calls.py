@@ -217,7 +217,8 @@ def test_every_field_can_be_answered():
     assert (changed.lease_time, changed.vendor_class) == (60, "v")
     assert (changed.user_class, changed.parameters) == (("a", "b"), (1, 3))
     assert changed.options == {200: b"\0\xff", 202: b"y"}
-    assert set(output) == set(answer.DECODERS) == set(hooknet.LeaseRequest.__dataclass_fields__)
+    assert set(output) == set(answer.DECODERS)
+    assert set(output) == set(hooknet.LeaseRequest.__dataclass_fields__) - {"mac_origin"}
 
 
 @pytest.mark.parametrize(

@@ -156,11 +156,15 @@ def test_what_is_no_time_or_too_short_is_refused(text):
     [
         (
             {"rules": [rule(), {"nmae": "x", "lease_time": "5m"}]},
-            "rule 2: unknown key 'nmae'; did you mean 'name'",
+            "rules[1]: unknown key 'nmae'; did you mean 'name'",
         ),
-        ({"rules": [{"name": "x"}]}, "rule 1: a rule without lease_time"),
-        ({"rules": [rule(name=3)]}, "rule 1: name = 3 is not text"),
-        ({"rules": [rule(lease_time="soon")]}, "rule 1: 'soon' is no lease time"),
+        ({"rules": [{"name": "x"}]}, "rules[0]: lease_time is missing"),
+        ({"rules": [rule(name=3)]}, "rules[0]: name: Expected `str`, got `int`"),
+        (
+            {"rules": [rule(lease_time="soon")]},
+            "rules[0]: lease_time: expected seconds or a duration such as \"5m\", got 'soon'",
+        ),
+        ({"rules": [rule(lease_time="5s")]}, "rules[0]: 5.0 is no lease time: give 10 seconds or more"),
         ({"lease_time": "1s"}, "give 10 seconds or more"),
         ({"lables": "x"}, "did you mean 'label'"),
     ],

@@ -79,9 +79,15 @@ def test_a_pin_may_be_about_a_label():
     assert mac(harness, container=make_container(labels={"org.example.tier": "back"})) != MAC
 
 
+def test_a_pin_may_be_about_an_image():
+    harness = pinned(image="localhost/*")
+    assert mac(harness, container=make_container()) == MAC
+    assert mac(harness, container=make_container(image="docker.io/web")) != MAC
+
+
 def test_a_label_that_is_not_known_does_not_hold_and_that_is_told(caplog):
     assert mac(pinned(label="org.example.tier"), container=None) != MAC
-    assert "its labels are not known" in caplog.text
+    assert "its labels and its image are not known" in caplog.text
 
 
 def test_the_first_pin_that_holds_decides():
@@ -103,11 +109,12 @@ def test_a_mac_may_be_written_in_any_usual_way(text):
 @pytest.mark.parametrize(
     ("pin", "words"),
     [
-        ({"name": "web"}, "pin 1: a pin needs mac"),
-        ({"mac": MAC}, "pin 1: a pin needs mac, and at least one of name, network, label"),
-        ({"mac": "02:00", "name": "web"}, "pin 1: mac = '02:00' is no MAC address"),
-        ({"mac": MAC, "nmae": "web"}, "pin 1: unknown key 'nmae'; did you mean 'name'"),
-        ({"mac": MAC, "name": 3}, "pin 1: name = 3 is not text"),
+        ({"name": "web"}, "pins[0]: mac is missing"),
+        ({"mac": MAC}, "is for nobody in particular: give one of name, network, label, image"),
+        ({"mac": "02:00", "name": "web"}, "pins[0]: mac = '02:00' is no MAC address"),
+        ({"mac": MAC, "nmae": "web"}, "pins[0]: unknown key 'nmae'; did you mean 'name'"),
+        ({"mac": MAC, "name": 3}, "pins[0]: name: Expected `str`, got `int`"),
+        ({"mac": MAC, "name": ""}, 'pins[0]: name = "" matches nothing'),
     ],
     ids=str,
 )
@@ -115,6 +122,41 @@ def test_wrong_settings_are_told_with_their_place(pin, words):
     with pytest.raises(hooknet.HooknetError) as caught:
         plugin(pins=[pin])
     assert words in str(caught.value)
+
+
+# a MAC that the user asks for
+
+
+def asked_for(mac):
+    return make_request(mac=mac, mac_origin=hooknet.MacOrigin.RUNTIME)
+
+
+def test_a_mac_that_the_user_asks_for_comes_before_deriving():
+    request = asked_for("02:00:00:00:00:77")
+    assert plugin(derive=["lan"]).pre_lease(request=request) == request
+
+
+def test_a_mac_that_the_interface_has_or_that_was_made_up_is_replaced():
+    for origin in (hooknet.MacOrigin.GENERATED, hooknet.MacOrigin.INTERFACE):
+        assert pinned(name="web").pre_lease(request=make_request(mac_origin=origin)).mac == MAC
+
+
+def test_a_mac_that_contradicts_a_pin_is_refused_with_both():
+    with pytest.raises(hooknet.Refused) as caught:
+        pinned(name="web").pre_lease(request=asked_for("02:00:00:00:00:77"))
+    assert f"the MAC 02:00:00:00:00:77 asked for web is not {MAC}, which is pinned" in str(caught.value)
+    assert "leave --mac-address away, or change the pin" in str(caught.value)
+
+
+def test_the_pinned_mac_may_be_asked_for():
+    request = asked_for(MAC)
+    assert pinned(name="web").pre_lease(request=request) == request
+
+
+def test_the_parents_own_mac_is_refused_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(hooknet_static_mac, "of_interface", {"eth0": MAC}.get)
+    with pytest.raises(hooknet.Refused, match="is the one of the parent eth0 itself"):
+        plugin(derive=["lan"]).pre_lease(request=asked_for(MAC))
 
 
 # the client-id
@@ -200,7 +242,7 @@ def test_the_zero_mac_is_refused():
 
 def test_the_parents_own_mac_is_refused(monkeypatch):
     monkeypatch.setattr(hooknet_static_mac, "of_interface", {"eth0": MAC}.get)
-    assert f"the MAC {MAC} pinned for web is the one of the parent eth0 itself" in refusal(pinned(name="web"))
+    assert f"the MAC {MAC} of web is the one of the parent eth0 itself" in refusal(pinned(name="web"))
 
 
 def test_the_kernel_is_asked_for_an_interfaces_mac():

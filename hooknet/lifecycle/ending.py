@@ -8,6 +8,7 @@ Rules.
 - An ending never raises for what the network or the kernel did. What could not be sent or removed stays in the
   journal as RELEASING and is tried again by reconcile, in the container's netns while that is the same one, until
   the lease has run out.
+- A lease that is left to lapse waits as RELEASING where a shorter time was asked for than was granted (`lapsing`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hooknet.errors import HooknetError
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
+from hooknet.lifecycle.lapsing import is_back, release_due
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Machine, Netns
 from hooknet.model import AttachmentKey, Phase, ReleaseReason
@@ -49,7 +51,7 @@ class Endings:
         delete_link: bool,
         silent: bool = False,
     ) -> None:
-        """End this attachment. `silent`: the lease is left to lapse (no RELEASE), for a server that we can't ask."""
+        """End this attachment. `silent`: the lease is left to lapse: no RELEASE, or none before its time."""
         await self._keeper.stop(entry)
         record = entry.record
         lease = record.binding.lease if record.binding else None
@@ -59,6 +61,8 @@ class Endings:
         self._services.registry.remove(entry)
         await written
         self._leases.moved(entry.parent)
+        if lease is not None:
+            self._forget_before(record)
         if await self._clean_up(releasing, netns):
             self._services.journal.remove(record.key, record.generation)
         else:
@@ -72,6 +76,12 @@ class Endings:
 
     async def _clean_up(self, record: Record, netns: Netns | None) -> bool:
         """The RELEASE, then the link. True when nothing more is to be done."""
+        if record.release_at is not None:
+            if is_back(record, (entry.record for entry in self._services.registry)):
+                return True
+            if self._services.machine.wall() < record.release_at:
+                return False
+            log.info("%s: its container did not come back in the time that was asked for", record.key)
         if netns is None:
             self._services.registry.left_dying(record.mac, self._services.machine.now())
         sent = await self._send_release(record, netns)
@@ -137,6 +147,14 @@ class Endings:
                 self._owed[place] = under_parent(record, new)
                 self._services.journal.put(self._owed[place], kept=True)
 
+    def _forget_before(self, record: Record) -> None:
+        """Whoever had the lease after them has it given back: predecessors that lapse owe nothing any more."""
+        for owed in list(self._owed.values()):
+            is_older = owed.client_id == record.client_id and owed.generation < record.generation
+            if is_older and owed.release_at is not None:
+                del self._owed[owed.key, owed.generation]
+                self._services.journal.remove(owed.key, owed.generation)
+
     async def retry(self) -> None:
         """Try everything that is owed once more; drop what has lapsed."""
         for record in list(self._owed.values()):
@@ -185,12 +203,14 @@ def under_parent(record: Record, parent: str) -> Record:
 
 def _releasing(record: Record, *, delete_link: bool, silent: bool) -> Record:
     """The row of an ending, such that a later daemon does neither more nor less than this one was to do."""
+    due = release_due(record) if silent else None
     return replace(
         record,
         phase=Phase.RELEASING,
         mode=record.mode if delete_link else None,
         offer=None if silent else record.offer,
-        binding=None if silent else record.binding,
+        binding=None if silent and due is None else record.binding,
+        release_at=due,
     )
 
 

@@ -7,7 +7,8 @@ A container is gone when DEL says so (that is not reconcile's business), and bes
 A container that podman does not know, with a live netns, is never released: it may belong to another CNI runtime or
 another podman store, or podman may be down. After a reboot of the host every netns is gone: then the leases of
 containers that podman still knows, or while podman can't be asked, are left to lapse, since these containers will
-ask for the same addresses again; those of removed containers are released.
+ask for the same addresses again (but not for longer than was asked for: `lapsing`); those of removed containers are
+released.
 An attachment that is half made (not yet CONFIGURED) is undone. One that is CONFIGURED and not REPLIED was answered,
 or not: nobody knows. It is undone when podman knows the container and shows no process; else it is kept, since its
 netns and interface live (a runtime that had no answer deletes both, or calls DEL, or asks again).
@@ -29,7 +30,7 @@ class Act(Enum):
 
     RELEASE = "release"  # gone: RELEASE, link, hooks (VANISHED), row
     LAPSE = (
-        "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE
+        "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE now
     )
     UNDO = "undo"  # half made and nobody waits for it
     ADOPT = "adopt"  # complete but for the answer, and nothing says that its container is gone: it is REPLIED

@@ -33,7 +33,8 @@ class Record:
     boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan
     mode, None when another plugin made the interface. hears: `post_lease` was queued for the current lease, so
     `release` is owed. client_id: the identity, also where there is no request yet. parent_index: the parent's, by
-    which it is known after a rename; None where it was not noted.
+    which it is known after a rename; None where it was not noted. release_at: of a lease that lapses (RELEASING):
+    wall clock, when it is given back after all (lifecycle/lapsing.py).
     """
 
     attachment: Attachment
@@ -55,6 +56,7 @@ class Record:
     binding: Binding | None = None
     hears: bool = False
     process: Process | None = None
+    release_at: float | None = None
 
     @property
     def key(self) -> AttachmentKey:

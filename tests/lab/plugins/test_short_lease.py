@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from lab import eventually
 from lab.cni import netconf
+from lab.process import run
 
 if TYPE_CHECKING:
     from lab import Host
 
 DAY = 86400
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 FIVE_MINUTES = '[plugins.short-lease]\nlease_time = "5m"\n'
 EVERY_SERVER = pytest.mark.parametrize("kind", ["dnsmasq", "isc", "kea"])
 
@@ -64,6 +69,44 @@ def test_a_server_that_ignores_the_wish_is_told_of_once_and_gets_every_lease_bac
         host.cni.delete(netconf(), sandbox)
         lan.server.wait_for_release(reply.interface.ip)
     assert daemon.log.text().count("was asked for") == 1
+
+
+@pytest.fixture
+def another_boot(tmp_path):
+    """`another_boot()`: what comes now finds another boot-id."""
+    (tmp_path / "boot_id").write_text(f"{uuid.uuid4()}\n")
+    yield lambda: run(["mount", "--bind", tmp_path / "boot_id", BOOT_ID])
+    run(["umount", BOOT_ID], check=False)
+
+
+def test_after_a_reboot_the_short_time_is_kept_for_who_does_not_come_back(plugged, serving, another_boot):
+    """A server that granted a day would keep the address for a day: nobody is there to give it back."""
+    lan, host = plugged("kea", lease_time=DAY, extra=(json.dumps({"min-valid-lifetime": DAY}),))
+    daemon = serving(host, '[daemon]\nreconcile_interval = "1s"\n[plugins.short-lease]\nlease_time = "10s"\n')
+    lost, back = host.cni.sandbox(), host.cni.sandbox()
+    began = time.monotonic()
+    addresses = [host.cni.add(netconf(), box).interface.ip for box in (lost, back)]
+    eventually(lambda: {lease["phase"] for lease in daemon.leases()} == {"REPLIED"}, what="both are answered")
+    daemon.kill()
+    lost.delete()
+    back.delete()
+    another_boot()
+    daemon.start()
+    eventually(lambda: daemon.leases() == [], what="what is void is forgotten")
+    again = host.cni.sandbox()
+    reply = host.cni.add(netconf(), again, args=f"IgnoreUnknown=1;K8S_POD_NAME={back.name}")
+    assert reply.interface.ip == addresses[1]
+    daemon.crash()
+    lan.server.wait_for_release(addresses[0], within=30)
+    assert time.monotonic() - began >= 10, "it was given back before the time that was asked for"
+    daemon.wait_for("did not come back in the time that was asked for")
+    eventually(lambda: rows(daemon) == ["REPLIED"], what="nothing more is owed")
+    assert lan.server.addresses() == {addresses[1]}, "the one that came back must keep its lease"
+
+
+def rows(daemon):
+    with sqlite3.connect(daemon.state_dir / "hooknet.db") as database:
+        return [phase for (phase,) in database.execute("SELECT phase FROM attachments")]
 
 
 def live_shortly(host: Host) -> bool:

@@ -27,7 +27,7 @@ version = "0.1.0"
 description = "A hooknet plugin"
 readme = "README.md"
 requires-python = ">=3.11"
-dependencies = ["hooknet"]
+dependencies = []  # of hooknet itself nothing is fetched: it is there, or nobody loads this
 
 [project.optional-dependencies]
 test = ["pytest"]
@@ -139,13 +139,17 @@ README = """\
 A plugin for hooknet.
 
 ## Try it
-In the environment that hooknet runs from, or in one that has hooknet beside it:
+In the environment that hooknet runs from, as root (below, that is /opt/hooknet):
 
-    pip install '.[test]'             # the plugin, and pytest for its tests
-    python -m pytest                  # the tests, with hooknet's own test kit
-    hooknet plugins check             # loads it and says what is wrong, without a daemon
-    systemctl restart hooknet         # a running daemon imports new code only at its start
-    hooknet plugins                   # what it did: calls, times, the last error
+    /opt/hooknet/bin/pip install '.[test]'      # the plugin, and pytest for its tests
+    /opt/hooknet/bin/python -m pytest           # the tests, with hooknet's own test kit
+    /opt/hooknet/bin/hooknet plugins check      # loads it and says what is wrong, without a daemon
+    systemctl restart hooknet                   # a running daemon imports new code only at its start
+    /opt/hooknet/bin/hooknet plugins            # what it did: calls, times, the last error
+
+To work on it elsewhere, make a venv that has hooknet too:
+
+    pip install 'hooknet @ file:///path/to/the/clone' '.[test]'
 
 ## Settings
 In `/etc/hooknet/hooknet.toml`:

@@ -19,7 +19,8 @@ from hooknet.shim.install import INTERPRETER
 HIDDEN = tuple(Path(path) for path in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108 - looked for
 REMEDY = (
     "install it where services can see it, with the system's Python (yours may lie in your home as well): "
-    "/usr/bin/python3 -m venv /opt/hooknet && /opt/hooknet/bin/pip install hooknet && /opt/hooknet/bin/hooknet install"
+    "/usr/bin/python3 -m venv /opt/hooknet && /opt/hooknet/bin/pip install 'hooknet @ file:///path/to/the/clone' && "
+    "/opt/hooknet/bin/hooknet install"
 )
 
 

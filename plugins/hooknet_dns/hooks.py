@@ -48,7 +48,7 @@ def zones_for(context: Context, policies: Policies) -> Updater | None:
     try:
         from hooknet_dns.zones import Zones
     except ModuleNotFoundError as error:
-        text = 'mode = "update" needs dnspython: pip install "hooknet[dns]", or use mode = "hosts"'
+        text = 'mode = "update" needs dnspython: pip install dnspython beside hooknet, or use mode = "hosts"'
         raise ModuleNotFoundError(text, name=error.name) from error
     for policy in updating:
         for upstream in policy.upstreams():

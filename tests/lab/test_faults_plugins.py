@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import socket
 import threading
 import time
@@ -171,6 +172,7 @@ def test_fault_20_while_a_plugin_hangs_containers_start_and_the_watchdog_is_fed(
         lambda: (found := reports(daemon)["bad"])["state"] == "quarantined" and found, what="three strikes"
     )
     assert "took more than 0.3 s" in row["last_error"]
+    assert daemon.hooknet("plugins", check=False).returncode == 1, "a quarantined plugin needs a person"
     quick = host.cni.sandbox()
     assert host.cni.add(netconf(), quick).ms < 2000, "a quarantined plugin still costs its budget"
     assert [lease["lease_time"] for lease in daemon.leases()] == [777] * 4, "another plugin was not heard"
@@ -179,6 +181,28 @@ def test_fault_20_while_a_plugin_hangs_containers_start_and_the_watchdog_is_fed(
     eventually(lambda: len(systemd.beats) >= fed + BEATS, within=BEATS * WATCHDOG, what="it is fed on and on")
     assert systemd.longest_pause(began) < WATCHDOG, "systemd would have killed the daemon"
     assert daemon.stop() == 0, "a hung plugin held up the daemon's end"
+
+
+def test_fault_20_a_quarantine_ends_when_somebody_enables_the_plugin(
+    lan: Lan, host: Host, tmp_path: Path
+) -> None:
+    daemon = daemon_with(host, tmp_path, {"bad": WAITS})
+    for _ in range(3):
+        host.cni.add(netconf(), host.cni.sandbox())
+    assert reports(daemon)["bad"]["state"] == "quarantined"
+    assert "bad: active" in daemon.hooknet("plugins", "enable", "bad").stdout
+    assert reports(daemon)["bad"]["strikes"] == 0
+    assert "bad: disabled" in daemon.hooknet("plugins", "disable", "bad").stdout
+    assert host.cni.add(netconf(), host.cni.sandbox()).code == 0
+    assert reports(daemon)["bad"]["calls"] == 0, "a disabled plugin was called"
+
+
+def test_each_plugin_that_is_loaded_is_logged_with_its_distribution_and_version(
+    lan: Lan, host: Host, tmp_path: Path
+) -> None:
+    """Plugins run as root."""
+    daemon = daemon_with(host, tmp_path, {"witness": WITNESS})
+    assert re.search(r"PLUGIN_LOADED.*plugin=witness.*distribution=witness.*version=1\.0", daemon.log.text())
 
 
 def test_fault_19_a_plugin_that_raises_is_told_and_costs_nobody_anything(

@@ -59,6 +59,40 @@ def test_a_pin_by_label_is_for_the_container_with_the_label(plugged, serving):
     assert macs["printer"] == MAC != macs["web"]
 
 
+# podman's --mac-address
+
+
+def test_a_mac_that_podman_is_asked_for_comes_before_a_derived_one(plugged, serving):
+    lan, host = plugged()
+    daemon = serving(host, DERIVE)
+    web = host.podman.start("web", f"--mac-address={OTHER_MAC}", network="lan")
+    db = host.podman.start("db", network="lan")
+    assert web.exec("cat", "/sys/class/net/eth0/address").strip() == OTHER_MAC
+    leases = {lease["container"]: lease for lease in daemon.leases()}
+    assert (leases["web"]["mac"], leases["web"]["changed_by"]) == (OTHER_MAC, {})
+    assert leases["db"]["changed_by"] == {"mac": "static-mac"}
+    assert {lease.mac for lease in lan.server.leases()} == {OTHER_MAC, leases["db"]["mac"]}
+    assert db.address() != web.address()
+
+
+def test_a_mac_that_contradicts_a_pin_stops_the_container_and_podman_shows_both(plugged, serving):
+    lan, host = plugged()
+    serving(host, pin(name="web"))
+    run = [
+        "run",
+        "--rm",
+        "--name=web",
+        "--network=lan",
+        f"--mac-address={OTHER_MAC}",
+        "localhost/box",
+        "true",
+    ]
+    refused = host.podman(*run, check=False)
+    assert refused.returncode != 0
+    assert f"the MAC {OTHER_MAC} asked for web is not {MAC}, which is pinned for it" in refused.stderr
+    assert lan.server.leases() == []
+
+
 # A MAC that is still held (fault 29)
 
 

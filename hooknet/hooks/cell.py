@@ -204,7 +204,7 @@ class Cell:
             strikes=self.standing.strikes,
             p50_ms=statistics.percentile(0.5),
             p95_ms=statistics.percentile(0.95),
-            last_error=statistics.last_error,
+            last_error=statistics.complaint(pending),
             pending=pending,
             dropped=statistics.dropped,
             quarantine_s=left,

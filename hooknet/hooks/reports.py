@@ -15,9 +15,9 @@ REMEMBERED = 256  # the last calls that the percentiles are of
 class PluginReport:
     """One plugin. Times are milliseconds, None before the first call.
 
-    reason: why it is not active, empty when it is. last_error: of a failure, or why it asked to be called again
-    (which counts as no failure). pending: deliveries that wait. dropped: deliveries and
-    events that were given up. quarantine_s: seconds of quarantine that are left.
+    reason: why it is not active, empty when it is. last_error: of a failure; or why it asked to be called again,
+    while deliveries wait for that (which is no failure). pending: deliveries that wait. dropped: deliveries and events
+    that were given up. quarantine_s: seconds of quarantine that are left.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Statistics:
         self.failures = 0
         self.dropped = 0
         self.last_error: str | None = None
+        self._asked_again: str | None = None
         self._milliseconds: deque[float] = deque(maxlen=REMEMBERED)
 
     def called(self, milliseconds: float) -> None:
@@ -70,10 +71,15 @@ class Statistics:
     def failed(self, error: str) -> None:
         self.failures += 1
         self.last_error = error
+        self._asked_again = None
 
     def asked_again(self, why: str) -> None:
         """A `Retry` is no failure, but whoever wonders why nothing happens must find its reason."""
-        self.last_error = why
+        self._asked_again = why
+
+    def complaint(self, pending: int) -> str | None:
+        """The last error; while deliveries wait, the reason of the last `Retry` if that came later."""
+        return self._asked_again if pending and self._asked_again else self.last_error
 
     def percentile(self, share: float) -> float | None:
         """The duration, milliseconds, that `share` (0 to 1) of the remembered calls did not exceed."""

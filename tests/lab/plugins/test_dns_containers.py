@@ -152,6 +152,7 @@ def test_fault_22_a_wrong_key_is_seen_in_hooknet_plugins_and_is_no_strike(
         within=RIGHT_IN_THE_END,
         what="the A record, once the key is right",
     )
+    eventually(lambda: complaint_of(daemon) is None, what="nothing is complained of any more")
 
 
 def complaint_of(daemon: Daemon) -> dict[str, Any] | None:

@@ -138,6 +138,7 @@ async def test_fault_22_retry_is_called_again_with_growing_pauses_and_is_no_stri
     await kit.until(lambda: not outbox.rows)
     report = plugins.report()[0]
     assert (report.strikes, report.failures, report.state) == (0, 0, "active")
+    assert report.last_error is None, "what was wrong is mended"
     await plugins.stop(1)
 
 

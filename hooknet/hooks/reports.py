@@ -16,8 +16,8 @@ class PluginReport:
     """One plugin. Times are milliseconds, None before the first call.
 
     reason: why it is not active, empty when it is. last_error: of a failure; or why it asked to be called again,
-    while deliveries wait for that (which is no failure). pending: deliveries that wait. dropped: deliveries and events
-    that were given up. quarantine_s: seconds of quarantine that are left.
+    while deliveries wait for that (which is no failure). pending: deliveries that wait. dropped: deliveries and
+    events that were given up. quarantine_s: seconds of quarantine that are left.
     """
 
     name: str

@@ -7,6 +7,7 @@ new: write a package that is ready to be tested and installed. Exit code 1 when 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -92,7 +93,8 @@ def new(args: argparse.Namespace) -> int:
     from hooknet.hooks.scaffold import write_package
 
     folder = write_package(args.name, args.directory)
-    print(f"wrote {folder}\nnext: cd {folder} && pip install '.[test]' (beside hooknet) && python -m pytest")
+    python = sys.executable
+    print(f"wrote {folder}\nnext: cd {folder} && {python} -m pip install '.[test]' && {python} -m pytest")
     return EXIT_OK
 
 

@@ -178,7 +178,7 @@ def write_package(
     """
     check_name(name, [])
     refuse_taken(name, discover())
-    words = {"name": name, "module": "hooknet_" + name.replace("-", "_")}
+    words = {"name": name, "module": module_of(name)}
     folder = directory / f"hooknet-{name}"
     try:
         folder.mkdir()
@@ -195,13 +195,18 @@ def write_package(
     return folder
 
 
+def module_of(name: str) -> str:
+    """The import package: two names that differ in `-` and `_` only would overwrite each other's files."""
+    return "hooknet_" + name.replace("-", "_")
+
+
 def refuse_taken(name: str, offers: Iterable[EntryPoint]) -> None:
     for taken in offers:
-        if taken.name == name:
+        if module_of(taken.name) == module_of(name):
             who = taken.dist.name if taken.dist else "an installed package"
             raise HooknetError(
                 Kind.PLUGIN,
-                f"there is a plugin {name} already",
+                f"there is a plugin {taken.name} already",
                 details=f"from {who}; of two with one name neither would be loaded",
                 hint="choose another name",
             )

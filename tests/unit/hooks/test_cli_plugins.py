@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 import pytest
 
@@ -135,7 +136,8 @@ def test_check_says_what_is_wrong_with_settings(installed, capsys, tmp_path):
 def test_new_writes_a_package_and_never_over_another(capsys, tmp_path):
     assert hooknet("new", "mine", "--directory", str(tmp_path)) == 0
     assert (tmp_path / "hooknet-mine" / "pyproject.toml").exists()
-    assert str(tmp_path / "hooknet-mine") in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"cd {tmp_path / 'hooknet-mine'} && {sys.executable} -m pip install '.[test]'" in said
     with pytest.raises(HooknetError, match="is there already"):
         hooknet("new", "mine", "--directory", str(tmp_path))
 
@@ -147,8 +149,9 @@ def test_new_refuses_names_that_a_plugin_can_not_have(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["dns", "static-mac"])
+@pytest.mark.parametrize("name", ["dns", "static-mac", "static_mac"])
 def test_new_refuses_a_name_that_is_taken_because_neither_would_be_loaded(tmp_path, name):
-    with pytest.raises(HooknetError, match=f"a plugin {name} already.*from hooknet.*choose another name"):
+    taken = name.replace("_", "-")
+    with pytest.raises(HooknetError, match=f"a plugin {taken} already.*from hooknet.*choose another name"):
         hooknet("new", name, "--directory", str(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hooknet.cli import reading
-from hooknet.cli.tables import Column, render, width
+from hooknet.cli.tables import Column, render, text, width
 from hooknet.errors import EXIT_OK, EXIT_UNHEALTHY
 
 if TYPE_CHECKING:
     import argparse
 
 BAD_STATES = {"failed", "quarantined"}
+IDLE = {"inert", "disabled"}
 COLUMNS = (
     Column("name", "PLUGIN"),
     Column("state", "STATE"),
@@ -43,11 +44,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     check = actions.add_parser("check", help="load and validate every plugin without a daemon")
     check.add_argument("--config", type=Path, metavar="F", help="instead of /etc/hooknet/hooknet.toml")
     reading.add_format(check)
-    for verb, text in (
+    for verb, meaning in (
         ("enable", "end a quarantine or a disabling"),
         ("disable", "call a plugin no more, until it is enabled or the daemon starts again"),
     ):
-        action = actions.add_parser(verb, help=text)
+        action = actions.add_parser(verb, help=meaning)
         action.add_argument("name", metavar="NAME")
         reading.add_run_dir(action)
     new = actions.add_parser("new", help="write a package for a new plugin")
@@ -105,14 +106,19 @@ def change(args: argparse.Namespace) -> int:
 
 
 def table(data: Any, columns: tuple[Column, ...] = COLUMNS) -> str:
-    """One row per plugin."""
+    """One row per plugin. Where the terminal is too narrow for what is wrong, that comes below, uncut."""
     if not data["plugins"]:
         return "no plugins: nothing is installed that offers an entry point of the group hooknet"
     rows = [
         plugin | {"hooks": ",".join(plugin["hooks"]), "why": plugin.get("reason") or plugin.get("last_error")}
         for plugin in data["plugins"]
     ]
-    return render(columns, rows, width())
+    whole, limit = render(columns, rows, None), width()
+    if limit is None or max(map(len, whole.splitlines())) <= limit:
+        return whole
+    narrow = render([column for column in columns if column.key != "why"], rows, limit)
+    below = [text(f"{row['name']}: {row['why']}") for row in rows if row["why"] and row["state"] not in IDLE]
+    return "\n".join([narrow, *below])
 
 
 def verdict(data: Any) -> int:

@@ -72,6 +72,16 @@ def test_fault_21_a_plugin_that_can_not_be_used_is_exit_code_1_with_the_reason(c
     assert "it exploded" in capsys.readouterr().out
 
 
+def test_what_is_wrong_is_shown_uncut_in_a_narrow_terminal_too(client, capsys, monkeypatch):
+    complaint = "post_lease: asks for another try: " + "the DNS server has another secret for the key hooknet " * 3
+    client.rows = (ROW | {"last_error": complaint}, ROW | {"name": "exec", "state": "inert", "reason": "idle"})
+    monkeypatch.setenv("COLUMNS", "80")
+    assert hooknet() == 0
+    *rows, below = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert below == f"dns: {complaint}"
+    assert [len(row) <= 80 for row in rows] == [True] * 3
+
+
 def test_list_without_plugins_says_so(client, capsys):
     client.rows = ()
     assert hooknet() == 0

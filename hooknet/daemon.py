@@ -25,6 +25,7 @@ from hooknet.errors import CODES, HooknetError, Kind
 from hooknet.frontends.cni_socket import CniServer
 from hooknet.frontends.control.server import ControlServer
 from hooknet.frontends.metrics import Metrics
+from hooknet.frontends.remains import PodmansTraces, of_libcni
 from hooknet.frontends.tombstones import Tombstones
 from hooknet.hooks import Plugins, PluginState
 from hooknet.kernel.capabilities import missing_capabilities
@@ -34,6 +35,7 @@ from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.identity import Host
 from hooknet.lifecycle.linux import LinuxMachine
+from hooknet.lifecycle.rebuilding import Rebuilt
 from hooknet.lifecycle.service import Lifecycle
 from hooknet.lifecycle.services import Services
 from hooknet.podman import PodmanEvent
@@ -63,6 +65,14 @@ class Options:
     podman_urls: tuple[str, ...] | None = None
     log_format: str | None = None
     log_level: str | None = None
+
+
+@dataclass(slots=True)
+class LostJournal:
+    """A journal that was corrupt at this start, and what could be rebuilt of it."""
+
+    set_aside: Path
+    rebuilt: Rebuilt
 
 
 def run(options: Options) -> int:
@@ -119,6 +129,7 @@ class Daemon:
         self._options = options
         self.config = settings
         self.started_at = time.monotonic()
+        self.lost: LostJournal | None = None
         self._stopping = asyncio.Event()
         self._notifier = Notifier(os.environ)
         self._handed = listen_sockets(os.environ)
@@ -152,6 +163,8 @@ class Daemon:
         self._stack.push_async_callback(self.plugins.stop, PLUGIN_PATIENCE)
         await self.lifecycle.start(loaded.records)
         self._stack.push_async_callback(self._stop_lifecycle)
+        if loaded.set_aside is not None:
+            await self._rebuild(loaded.set_aside)
         self.watcher = LinkWatcher(self.pool, self._link_changed)
         await self.watcher.start()
         self._stack.push_async_callback(self.watcher.stop)
@@ -221,12 +234,27 @@ class Daemon:
     def _say_what_was_found(self, loaded: Loaded) -> None:
         if loaded.set_aside is not None:
             log.error(
-                "the journal was corrupt: it is kept as %s and a new one was begun; leases of containers that "
-                "run now are not known until they are attached again",
+                "the journal was corrupt: it is kept as %s, and a new one is built from what runs",
                 loaded.set_aside,
             )
         for row in loaded.unreadable:
             log.error("a row of the journal can't be read and is ignored: %s", row)
+
+    async def _rebuild(self, set_aside: Path) -> None:
+        """From libcni's notes before anybody is served; podman must be waited for, so its own comes beside that."""
+        traces = await asyncio.to_thread(of_libcni)
+        self.lost = LostJournal(set_aside, Rebuilt(0, tuple(traces.left)))
+        self.lost.rebuilt += await self.lifecycle.rebuild(traces.found)
+        self.lifecycle.services.spawn(self._rebuild_from_podman(self.lost), "rebuilding from podman")
+
+    async def _rebuild_from_podman(self, lost: LostJournal) -> None:
+        with_proxy = PROXY in self._handed or self.config.netavark.proxy
+        podman = PodmansTraces(self.lifecycle.services.machine, with_proxy=with_proxy)
+        for url in self.config.podman.urls:
+            traces = await podman.of(url)
+            lost.rebuilt += Rebuilt(0, tuple(traces.left))
+            lost.rebuilt += await self.lifecycle.rebuild(traces.found)
+        self.bus.publish("daemon", state="rebuilt", attachments=lost.rebuilt.kept, left=len(lost.rebuilt.left))
 
     # life
 

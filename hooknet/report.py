@@ -66,7 +66,7 @@ class Report:
             uptime_s=round(time.monotonic() - daemon.started_at, 1),
             pid=os.getpid(),
             store=self._store(),
-            problems=[*problems, *podman_problems],
+            problems=[*problems, *podman_problems, *self._lost_journal()],
             podman=[self._podman_view(state) for state in daemon.podmans.states],
             parents=self._parents(views),
             counts={
@@ -124,6 +124,21 @@ class Report:
                 f"the journal {self._daemon.journal.path} can't be written",
                 failing,
                 "free or repair the disk: leases in use go on in memory, new ADDs are refused; it heals by itself",
+            )
+        ]
+
+    def _lost_journal(self) -> list[Problem]:
+        """Until the next start: what a corrupt journal has cost."""
+        lost = self._daemon.lost
+        if lost is None:
+            return []
+        left = "; ".join(f"{leave.who}: {leave.why}" for leave in lost.rebuilt.left)
+        return [
+            Problem(
+                f"the journal was corrupt at the start and is kept as {lost.set_aside}",
+                f"{lost.rebuilt.kept} attachments were rebuilt from what runs"
+                + (f"; these could not be: {left}" if left else ""),
+                "restart containers that `hooknet leases` does not show; compare the disk's health",
             )
         ]
 

@@ -60,6 +60,11 @@ class Binding:
     since: float
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Only the address is known, and no server has confirmed it yet (a journal that was rebuilt)."""
+        return self.lease.server.is_unspecified
+
+    @property
     def t1_at(self) -> float:
         return min(self._at(self.lease.t1), self.t2_at)
 

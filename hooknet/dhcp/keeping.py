@@ -127,7 +127,7 @@ def extend(core: Core, now: float) -> Effects:
     core.wake = None
     core.exchange = exchange
     exchange.sent(now)
-    renewing = core.state is State.RENEWING
+    renewing = core.state is State.RENEWING and not core.binding.is_in_doubt
     end = core.schedule.t2 if renewing else core.schedule.expires
     exchange.next_at = timers.next_extension(now, end)
     write = core.sender.renew if renewing else core.sender.rebind

@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from hooknet.kernel.parents import (
 from hooknet.kernel.refusals import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @unique
@@ -87,7 +87,8 @@ class MacInUse(HooknetError):  # noqa: N818 - named for what happened, as Hookne
 class LinkState:
     """A link as it is. `mtu`: bytes. `mode`: a macvlan's, None for others.
 
-    parent_index: of the link below, None for none. parent_elsewhere: that index is of another netns.
+    parent_index: of the link below, None for none. parent_elsewhere: that index is of another netns. seconds_left:
+    of those addresses that the kernel takes away by itself.
     """
 
     name: str
@@ -101,6 +102,7 @@ class LinkState:
     parent_index: int | None = None
     parent_elsewhere: bool = False
     addresses: tuple[IPv4Interface, ...] = ()
+    seconds_left: Mapping[IPv4Interface, int] = field(default_factory=dict)
 
 
 def create_macvlan(
@@ -149,7 +151,7 @@ def link_state(ifname: str) -> LinkState | None:
                 return None
             raise refused(f"look at {ifname}", error) from None
         found = netlink.dump(messages.get_addresses(link.index))
-    return _state(link, tuple(_address(a) for a in found if a["index"] == link.index))
+    return _state(link, [a for a in found if a["index"] == link.index])
 
 
 def list_links() -> tuple[LinkState, ...]:
@@ -300,7 +302,7 @@ def _mac_of(ifname: str) -> str:
     return state.mac if state else "of " + ifname
 
 
-def _state(link: LinkMessage, addresses: tuple[IPv4Interface, ...] = ()) -> LinkState:
+def _state(link: LinkMessage, addresses: Sequence[Any] = ()) -> LinkState:
     return LinkState(
         name=link.name,
         index=link.index,
@@ -312,7 +314,12 @@ def _state(link: LinkMessage, addresses: tuple[IPv4Interface, ...] = ()) -> Link
         mode=MODES.get(link.mode or 0),
         parent_index=link.lower,
         parent_elsewhere=link.lower_elsewhere,
-        addresses=addresses,
+        addresses=tuple(_address(message) for message in addresses),
+        seconds_left={
+            _address(message): message.get_attr("IFA_CACHEINFO")["ifa_valid"]
+            for message in addresses
+            if message.get_attr("IFA_CACHEINFO")["ifa_valid"] != messages.FOREVER
+        },
     )
 
 

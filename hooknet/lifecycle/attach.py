@@ -69,7 +69,7 @@ class Attacher:
         lookup_in = netns if request.link is not None and request.link.parent_in_netns else None
         parent = await self._parent(request, settings, lookup_in)
         request.timing.mark("parent")
-        entry = await self._intend(request, settings, netns, parent)
+        entry = await self.intend(request, settings, netns, parent)
         async with AsyncExitStack() as locks:
             await self._take_identity(entry, request, locks)
             self._services.registry.add(entry)
@@ -103,14 +103,14 @@ class Attacher:
 
     # the wish
 
-    async def _intend(
+    async def intend(
         self,
         request: AttachRequest,
         settings: NetworkSettings,
         netns: Netns,
         parent: Parent,
     ) -> Entry:
-        """Everything that is decided before anything is done."""
+        """Everything that is decided before anything is done. Raises HooknetError, a plugin's Refused among them."""
         services = self._services
         name = await self._name(request)
         attachment = Attachment(

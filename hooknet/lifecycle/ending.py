@@ -117,6 +117,8 @@ class Endings:
 
     def _release_of(self, record: Record) -> Send | None:
         xid = self._services.randomness.getrandbits(32)
+        if record.binding is not None and record.binding.is_in_doubt:
+            return None  # no server is known that it could go to
         if record.binding is not None:
             return release_message(record.binding, xid)
         if record.offer is not None and record.request is not None:

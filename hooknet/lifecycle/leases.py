@@ -58,10 +58,12 @@ class Leases:
         self.heard_server(entry, "ACK")
         before, lease = entry.record.binding, effect.binding.lease
         entry.record = replace(entry.record, binding=effect.binding, offer=None)
-        if before is None or before.lease.address != lease.address:
+        confirmed = before is not None and before.is_in_doubt
+        if before is None or confirmed or before.lease.address != lease.address:
             self._remember(entry, lease)
         if entry.record.phase is Phase.REPLIED:
-            await self._renewed(entry, netns, effect)
+            restored = replace(effect, reason=PostLeaseReason.RESTORED, previous=None)
+            await self._renewed(entry, netns, restored if confirmed else effect)
         else:
             await self._granted(entry, netns)
 

@@ -175,6 +175,9 @@ class LinuxNetns:
     async def link_state(self, ifname: str) -> LinkState | None:
         return await self._pool.run_in(self._where, links.link_state, ifname)
 
+    async def links(self) -> Sequence[LinkState]:
+        return await self._pool.run_in(self._where, links.list_links)
+
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         kind = MACVLAN if mac is None else None
         return await self._pool.run_in(

@@ -78,6 +78,9 @@ class Netns(Protocol):
 
     async def link_state(self, ifname: str) -> LinkState | None: ...
 
+    async def links(self) -> Sequence[LinkState]:
+        """Every interface inside, without addresses."""
+
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         """Delete our macvlan (the one with `mac` where it is given). False when there was none."""
 

@@ -2,7 +2,8 @@
 
 The binding's times are CLOCK_BOOTTIME of this boot, so the client goes on where the last daemon stopped: BOUND,
 RENEWING, REBINDING, or EXPIRED by now. When the address is not on the interface the lease is in doubt, and the
-client verifies it first (INIT-REBOOT, RFC 2131 section 3.2).
+client verifies it first (INIT-REBOOT, RFC 2131 section 3.2). So is one that was rebuilt, of which nothing but the
+address is known: plugins hear RESTORED when a server has said what it is.
 """
 
 from __future__ import annotations
@@ -40,13 +41,15 @@ class Restorer:
             return
         binding = record.binding
         over = binding.expires_at <= self._services.machine.now()
-        if over or await self._has_address(entry):
+        if over or (not binding.is_in_doubt and await self._has_address(entry)):
             entry.plan = wanted_plan(entry)
             self._keeper.tell(entry, lambda client, now: client.resume(now, binding))
         else:
             await self._configure(entry)
             self._keeper.tell(entry, lambda client, now: client.reboot(now, binding, Patience.BACKGROUND))
         self._leases.moved(entry.parent)
+        if binding.is_in_doubt:
+            return
         container = await self._leases.container_for_post_lease(entry)
         await self._leases.tell_plugins(entry, PostLeaseReason.RESTORED, None, container)
 
@@ -58,8 +61,11 @@ class Restorer:
         return state is not None and record.binding.lease.address.ip in {a.ip for a in state.addresses}
 
     async def _configure(self, entry: Entry) -> None:
-        """The lease runs, so the address is ours until a server says otherwise."""
+        """The lease runs, so the address is ours until a server says otherwise. A rebuilt one is there as it is."""
         attachment = entry.record.attachment
+        if entry.record.binding is not None and entry.record.binding.is_in_doubt:
+            entry.plan = wanted_plan(entry)
+            return
         async with self._services.machine.netns(attachment.netns, entry.record.netns_id) as netns:
             await self._leases.configure(entry, netns)
 

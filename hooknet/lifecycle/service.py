@@ -25,6 +25,8 @@ from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import ContainerList
+from hooknet.lifecycle.rebuild import Trace
+from hooknet.lifecycle.rebuilding import Rebuilder, Rebuilt
 from hooknet.lifecycle.reconcile import Reconciler
 from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, DetachRequest
 from hooknet.lifecycle.restore import Restorer
@@ -50,6 +52,7 @@ class Lifecycle:
         self._detacher = Detacher(services, self._endings)
         self._attacher = Attacher(self._leases, self._keeper, self._endings, self._clear)
         self._checker = Checker(self._leases)
+        self._rebuilder = Rebuilder(services, self._attacher)
         restorer = Restorer(self._leases, self._keeper)
         self.reconciler = Reconciler(self._leases, self._detacher, self._endings, restorer, containers)
         self.events = EventCleanup(services, self._detacher, containers)
@@ -66,6 +69,12 @@ class Lifecycle:
         self.services.spawn(self._keeper.run(), "the keeper")
         self.services.spawn(self.reconciler.run(), "the reconciler")
         self.services.spawn(self._defence.run(), "the defence of addresses")
+
+    async def rebuild(self, traces: Iterable[Trace]) -> Rebuilt:
+        """The journal was lost: know again what others have noted and the kernel shows. Restored right after."""
+        rebuilt = await self._rebuilder.rebuild(traces)
+        self.reconciler.poke()
+        return rebuilt
 
     async def stop(self, patience: float) -> None:
         """Let running ADDs finish for `patience` seconds, undo the rest, keep every lease."""

@@ -1,8 +1,7 @@
 """The tables of hooknet.db, and how a database that is new, old, newer or corrupt is opened.
 
 A newer schema is refused with a clear text: an older hooknet must not guess. A corrupt file is set aside as
-`hooknet.db.corrupt-<time>` and a new one begun. What runs then is not known until it is attached again: nothing is
-rebuilt from the kernel, because an address on an interface does not tell which server granted it, or until when.
+`hooknet.db.corrupt-<time>` and a new one begun, which is then rebuilt from what runs (lifecycle/rebuild.py).
 """
 
 from __future__ import annotations

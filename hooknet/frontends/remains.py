@@ -1,0 +1,198 @@
+"""What a lost journal can be rebuilt from: traces of our attachments that others keep.
+
+- Under CNI, libcni's notes: a file per attachment with all that we were asked. Read at once, nobody is waited for.
+- Under netavark, podman's own description of networks and running containers, from which the calls that netavark
+  made are said once more. It does not name the interface: that one is found by its MAC.
+Each becomes the request that it once was, in the words of the front end that took it. Whether it is true is the
+kernel's to say (lifecycle/rebuild.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from hooknet.cni.cache import RememberedAdd, read_note
+from hooknet.cni.document import Section
+from hooknet.errors import HooknetError
+from hooknet.frontends import cni_requests
+from hooknet.frontends.netavark import driver
+from hooknet.lifecycle.ports import Machine
+from hooknet.lifecycle.rebuild import Leave, Trace
+from hooknet.lifecycle.requests import AttachRequest
+from hooknet.lifecycle.timing import Timing
+from hooknet.netavark.driver import read_setup
+from hooknet.podman import list_containers
+from hooknet.podman.inspecting import container, network_backend, networks
+from hooknet.podman.listing import PodmanContainer
+from hooknet.podman.service import PodmanUnavailable
+
+log = logging.getLogger(__name__)
+
+NOTES = Path("/var/lib/cni/results")
+LONGEST_NOTE = 1 << 20
+SHORT_ID = 12
+
+
+@dataclass(slots=True)
+class Traces:
+    """What was found, and what is ours and can't be understood."""
+
+    found: list[Trace] = field(default_factory=list)
+    left: list[Leave] = field(default_factory=list)
+
+
+def of_libcni(folder: Path = NOTES) -> Traces:
+    """The notes of every runtime on this host. Blocking, milliseconds."""
+    traces = Traces()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            remembered = read_note(path.read_bytes()[:LONGEST_NOTE])
+            if remembered is not None:
+                traces.found.append(_trace_of(remembered, path.stat().st_mtime))
+        except FileNotFoundError:
+            continue  # its container went in this moment
+        except (HooknetError, OSError) as error:
+            traces.left.append(Leave(path.name, str(error)))
+    return traces
+
+
+def _trace_of(remembered: RememberedAdd, attached: float) -> Trace:
+    request = cni_requests.attach_request(remembered.request)
+    if remembered.request.wanted.delegate is not None:
+        request = replace(request, l2_only=True)  # another plugin gives the addresses
+    return Trace(request=request, attached=attached, address=remembered.address, by_name=remembered.by_name)
+
+
+class PodmansTraces:
+    """Under netavark. `with_proxy`: hooknet stands in for netavark's dhcp-proxy."""
+
+    def __init__(self, machine: Machine, *, with_proxy: bool) -> None:
+        self._machine = machine
+        self._with_proxy = with_proxy
+
+    async def of(self, url: str) -> Traces:
+        """Of all running containers of one podman. Waits for podman; a podman that can't be asked knows nothing."""
+        traces = Traces()
+        try:
+            if await network_backend(url) != "netavark":
+                return traces
+            ours = {
+                name: network for name, network in (await networks(url)).items() if self._is_ours(network)
+            }
+            for listed in await list_containers(url):
+                if listed.pid and ours.keys() & set(listed.networks):
+                    await self._add(traces, url, listed, ours)
+        except PodmanUnavailable as error:
+            log.warning("what runs under netavark is not known: %s", error)
+        return traces
+
+    def _is_ours(self, network: Mapping[str, Any]) -> bool:
+        return network.get("driver") == "hooknet" or (self._with_proxy and _is_proxied(network))
+
+    async def _add(
+        self, traces: Traces, url: str, listed: PodmanContainer, ours: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        try:
+            described = Section(await container(url, listed.id))
+            settings = described.section("NetworkSettings")
+            attached = _seconds(described.section("State").text("StartedAt"))
+            for name, network in ours.items():
+                if settings.section("Networks").has(name):
+                    part = settings.section("Networks").section(name)
+                    trace = await self._trace(listed, network, described, part, attached)
+                    traces.found.extend([trace] if trace is not None else [])
+        except HooknetError as error:
+            traces.left.append(Leave(listed.names[0] if listed.names else listed.id, str(error)))
+
+    async def _trace(
+        self,
+        listed: PodmanContainer,
+        network: Mapping[str, Any],
+        described: Section,
+        part: Section,
+        attached: float,
+    ) -> Trace | None:
+        netns = described.section("NetworkSettings").text("SandboxKey")
+        mac = part.text("MacAddress").lower()
+        ifname = await self._interface(netns, mac)
+        if ifname is None:
+            return None
+        make = _through_proxy if _is_proxied(network) else _through_driver
+        request = make(listed, network, described, part, ifname)
+        text, length = part.text("IPAddress"), part.number("IPPrefixLen", most=32)
+        return Trace(
+            request=request,
+            attached=attached,
+            address=IPv4Interface(f"{text}/{length}") if text and length else None,
+            by_name=not _is_proxied(network),
+        )
+
+    async def _interface(self, netns: str, mac: str) -> str | None:
+        """The name of the interface with this MAC; None when it, or the netns, is gone."""
+        key = self._machine.identify(netns) if netns else None
+        if key is None or not mac:
+            return None
+        async with self._machine.netns(netns, key) as opened:
+            return next((link.name for link in await opened.links() if link.mac == mac), None)
+
+
+def _is_proxied(network: Mapping[str, Any]) -> bool:
+    options = network.get("ipam_options")
+    ipam = options.get("driver") if isinstance(options, dict) else None
+    return network.get("driver") == "macvlan" and ipam == "dhcp"
+
+
+def _through_driver(
+    listed: PodmanContainer, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+) -> AttachRequest:
+    """The `setup` of netavark's driver, said once more."""
+    call = {
+        "container_id": listed.id,
+        "container_name": listed.names[0] if listed.names else "",
+        "network": dict(network),
+        "network_options": {
+            "aliases": [listed.id[:SHORT_ID], *_explicit_hostname(listed, described)],
+            "interface_name": ifname,
+            "options": part.section("DriverOpts").data,
+        },
+    }
+    setup = read_setup(json.dumps(call).encode(), described.section("NetworkSettings").text("SandboxKey"))
+    return driver.attach_request(setup, Timing())
+
+
+def _through_proxy(
+    listed: PodmanContainer, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+) -> AttachRequest:
+    """The `Setup` of netavark's proxy, said once more."""
+    from hooknet.frontends.netavark import proxy
+    from hooknet.netavark.proxy import NetworkConfig, understand
+
+    config = NetworkConfig(
+        host_iface=Section(dict(network)).text("network_interface"),
+        container_iface=ifname,
+        container_mac_addr=part.text("MacAddress"),
+        host_name=next(iter(_explicit_hostname(listed, described)), ""),
+        ns_path=described.section("NetworkSettings").text("SandboxKey"),
+        container_id=listed.id,
+    )
+    return proxy.attach_request(understand(config), listed.names[0] if listed.names else None)
+
+
+def _explicit_hostname(listed: PodmanContainer, described: Section) -> list[str]:
+    """What `--hostname` said, if anything: else podman's host name is the short id."""
+    name = described.section("Config").text("Hostname")
+    return [] if not name or listed.id.startswith(name) else [name]
+
+
+def _seconds(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return 0.0

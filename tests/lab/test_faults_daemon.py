@@ -179,10 +179,89 @@ def test_fault_06_a_corrupt_database_is_set_aside_and_the_daemon_serves(
     daemon.start()
     assert list(daemon.state_dir.glob("hooknet.db.corrupt-*"))
     daemon.wait_for("journal was corrupt")
+    assert daemon.leases() == [], "nobody has noted what this runtime attached"
     assert box.interfaces() == [address]
     host.cni.add(netconf(), another)
     host.cni.delete(netconf(), box)
     assert box.links() == set()
+
+
+def spoil(daemon: Daemon) -> None:
+    """The daemon is killed, and its database overwritten with rubbish."""
+    daemon.kill()
+    for leftover in ("hooknet.db-wal", "hooknet.db-shm"):
+        (daemon.state_dir / leftover).unlink(missing_ok=True)
+    (daemon.state_dir / "hooknet.db").write_bytes(b"SQLite format 3\0" + os.urandom(16384))
+
+
+WAYS = {
+    "main": HOOKNET_MAIN,
+    "drop-in": {"type": "macvlan", "master": "host0", "ipam": {"type": "dhcp"}},
+    "ipam": {"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_fault_06_a_lost_journal_is_rebuilt_from_what_runs(lan: Lan, host: Host, way: str) -> None:
+    """Same addresses, renewals go on, hooks and DEL find their leases; and nobody else's lease is touched."""
+    lan.server.restart(t1=3, t2=60, lease_time=120)
+    if way == "ipam":
+        host.netns.ip("link", "add", "br0", "up", "type", "bridge")
+        host.netns.ip("link", "set", "host0", "master", "br0")
+    host.conflist("lan", WAYS[way])
+    daemon = host.following_daemon()
+    daemon.start()
+    boxes = [host.podman.start(name, network="lan") for name in ("one", "two")]
+    before = {box.name: box.address() for box in boxes}
+    known = {row["container"]: (row["client_id"], row["mac"], row["parent"]) for row in daemon.leases()}
+    if way == "ipam":  # the main plugin sets the first address; from the first renewal on it ends by itself
+        seen = lan.server.acknowledged(before["one"])
+        eventually(lambda: lan.server.acknowledged(before["one"]) > seen, what="it was renewed once")
+    spoil(daemon)
+    daemon.start()
+
+    def confirmed() -> bool:
+        rows = daemon.leases()
+        return len(rows) == 2 and all(row["server"] == str(lan.server.offering.server) for row in rows)
+
+    eventually(confirmed, within=10, what="the server has confirmed what was rebuilt")
+    after = {row["container"]: (row["client_id"], row["mac"], row["parent"]) for row in daemon.leases()}
+    assert after == known
+    assert {box.name: box.address() for box in boxes} == before
+    assert set(before.values()) == lan.server.addresses()
+    assert "corrupt" in json.dumps(daemon.status()["problems"])
+    seen = lan.server.acknowledged(before["two"])
+    eventually(lambda: lan.server.acknowledged(before["two"]) > seen, within=15, what="renewals go on")
+    boxes[0].rm()
+    lan.server.wait_for_release(before["one"])
+    assert lan.server.addresses() == {before["two"]}
+    again = host.podman.start("one", network="lan")
+    assert again.address() == before["one"]
+
+
+def test_fault_06_a_container_that_goes_while_its_lease_is_in_doubt_costs_no_other_lease(
+    lan: Lan, host: Host
+) -> None:
+    """The server is away at the start: the address stays in use, and the lease lapses when its container goes."""
+    host.conflist("lan", HOOKNET_MAIN)
+    daemon = host.following_daemon()
+    daemon.start()
+    stays, goes = (host.podman.start(name, network="lan") for name in ("stays", "goes"))
+    address = stays.address()
+    lan.server.stop()
+    spoil(daemon)
+    daemon.start()
+    assert {row["server"] for row in daemon.leases()} == {"0.0.0.0"}
+    goes.rm()
+    assert [row["container"] for row in daemon.leases()] == ["stays"]
+    assert stays.address() == address
+    lan.server.start()
+    eventually(
+        lambda: [row["server"] for row in daemon.leases()] == [str(lan.server.offering.server)],
+        within=40,
+        what="the server that came back has confirmed it",
+    )
+    assert stays.address() == address
 
 
 def test_fault_06_a_newer_database_is_refused_with_a_clear_text(host: Host, daemon: Daemon) -> None:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from lab.cni import netconf
 from lab.process import run
 from lab.wheels import wheelhouse
@@ -28,7 +27,6 @@ def typed(prompt: str) -> list[str]:
     return [line.removeprefix(prompt).strip() for line in block.splitlines()]
 
 
-@pytest.mark.long
 def test_the_guide_leads_from_nothing_to_a_tested_plugin_that_a_daemon_calls(
     lan: Lan, host: Host, tmp_path: Path
 ) -> None:

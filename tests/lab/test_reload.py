@@ -31,7 +31,7 @@ def by_command(daemon: Daemon) -> None:
 def by_signal(daemon: Daemon) -> None:
     daemon.log.mark()
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for("reloaded")
+    daemon.wait_for("DAEMON_RELOADED")
 
 
 def kept_of(daemon: Daemon) -> list[tuple[Any, ...]]:

@@ -50,6 +50,7 @@ def many(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
         before = crowd.held_samples(ground, peer, sizes)
         daemon.restart()
         people, found[peer.name] = crowd.grown(ground, peer, sizes)
+        people.make_room()
         after = crowd.held_samples(ground, peer, sizes)
         starts[len(people.boxes)] = crowd.start_samples(ground, peer, daemon, sizes)
     for reference in references:

@@ -25,13 +25,13 @@ from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
 from hooknet.lifecycle.clients import make_client
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
-from hooknet.lifecycle.identity import client_id_for, fallback_client_id
+from hooknet.lifecycle.identity import client_id_for, fallback_client_id, mac_for, random_mac
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Link, Netns
 from hooknet.lifecycle.probing import servers_answering
 from hooknet.lifecycle.requests import Attached, AttachRequest
-from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
+from hooknet.model import Attachment, LeaseRequest, MacOrigin, Phase, ReleaseReason, Runtime
 from hooknet.store.records import Record
 
 log = logging.getLogger(__name__)
@@ -122,13 +122,10 @@ class Attacher:
             container_name=name,
             generation=services.registry.next_generation(),
             runtime=request.runtime,
+            aliases=request.aliases,
         )
-        mac = (
-            request.mac
-            or await self._present_mac(request, netns, parent)
-            or _random_mac(services.randomness.getrandbits(40))
-        )
-        wish = self._wish(request, settings, name, mac)
+        mac, origin = await self._mac(request, netns, parent)
+        wish = replace(self._wish(request, settings, name, mac), mac_origin=origin)
         folded = await services.hooks.pre_lease(
             attachment, wish, lambda: services.podman.lookup(request.key.container_id)
         )
@@ -165,6 +162,16 @@ class Attacher:
             return name
         container = await self._services.podman.lookup(request.key.container_id)
         return container.pod if container is not None else None
+
+    async def _mac(self, request: AttachRequest, netns: Netns, parent: Parent) -> tuple[str, MacOrigin]:
+        """The MAC before any plugin, and who chose it. Netavark's proxy tells the interface's, whoever chose that."""
+        if request.mac is not None:
+            is_proxy = request.runtime is Runtime.NETAVARK_PROXY
+            return request.mac, MacOrigin.INTERFACE if is_proxy else MacOrigin.RUNTIME
+        present = await self._present_mac(request, netns, parent)
+        if present is not None:
+            return present, MacOrigin.INTERFACE
+        return mac_for(request.key, self._services.host), MacOrigin.GENERATED
 
     async def _present_mac(self, request: AttachRequest, netns: Netns, parent: Parent) -> str | None:
         """Under another main plugin the interface is there, and has its MAC; a passthru macvlan has its parent's."""
@@ -254,7 +261,7 @@ class Attacher:
         return make_client(entry, self._services.machine, self._services.randomness, parent.mtu)
 
     async def _make_link(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Link:
-        """A pinned MAC may still be held by a dying netns: wait, bounded, then name the holder."""
+        """A MAC may still be held by a dying netns: wait, bounded; then take another, or name who holds a pin."""
         loop = asyncio.get_running_loop()
         give_up = loop.time() + MAC_WAIT
         while True:
@@ -262,8 +269,18 @@ class Attacher:
                 return await self._try_link(entry, request, netns, parent)
             except MacInUse as error:
                 if loop.time() >= give_up:
-                    raise self._name_holder(entry, error) from None
+                    if entry.record.mac != mac_for(request.key, self._services.host):
+                        raise self._name_holder(entry, error) from None
+                    await self._take_another_mac(entry)
             await asyncio.sleep(MAC_POLL)
+
+    async def _take_another_mac(self, entry: Entry) -> None:
+        """Nobody asked for the one that is held. Journalled before it is used: recovery knows links by their MAC."""
+        mac, asked = random_mac(self._services.randomness.getrandbits(40)), entry.record.request
+        log.warning("%s: its MAC %s is held on %s: it has %s", entry.key, entry.record.mac, entry.parent, mac)
+        asked = replace(asked, mac=mac) if asked is not None else None
+        entry.record = replace(entry.record, mac=mac, request=asked)
+        await self._services.journal.put(entry.record)
 
     async def _try_link(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Link:
         """Make the link, or take the one that the main plugin made. What was not made is not ours to delete."""
@@ -384,8 +401,3 @@ def _under_own_id(request: AttachRequest, asked: LeaseRequest, holder: Entry) ->
     )
     own = fallback_client_id(request.key)
     return replace(asked, client_id=own, requested_address=request.requested_address)
-
-
-def _random_mac(bits: int) -> str:
-    """A random locally administered unicast address from 40 bits."""
-    return ":".join(f"{byte:02x}" for byte in (0x02, *bits.to_bytes(5, "big")))

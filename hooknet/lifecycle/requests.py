@@ -48,6 +48,7 @@ class AttachRequest:
     netns: str
     runtime: Runtime = Runtime.CNI
     container_name: str | None = None
+    aliases: tuple[str, ...] = ()
     parent: str | None = None
     mac: str | None = None
     link: LinkWanted | None = None

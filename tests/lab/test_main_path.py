@@ -225,10 +225,11 @@ def test_twenty_containers_at_once_have_twenty_addresses(lan: Lan, host: Host, d
 def test_a_restarted_container_is_attached_again(lan: Lan, host: Host, daemon: Daemon) -> None:
     host.conflist("lan", HOOKNET_MAIN)
     container = host.podman.start("web", network="lan")
-    before = container.address()
+    before, [lease] = container.address(), daemon.leases()
     host.podman("restart", "-t", "0", "web")
     assert container.address() == before
     assert lan.server.addresses() == {before}
+    assert [row["mac"] for row in daemon.leases()] == [lease["mac"]], "it is the same neighbour"
 
 
 # Hooks

@@ -44,6 +44,34 @@ def test_without_a_mode_it_is_bridge(stand: Stand) -> None:
     stand.cni.delete(netconf(), sandbox)
 
 
+def test_a_mac_that_nobody_asked_for_stays_over_restarts(stand: Stand) -> None:
+    sandbox = stand.sandbox()
+    macs = []
+    for _ in range(2):
+        stand.cni.add(netconf(), sandbox)
+        macs.append(sandbox.mac())
+        stand.cni.delete(netconf(), sandbox)
+    assert macs[0] == macs[1]
+
+
+def test_while_that_mac_is_held_by_another_link_the_container_starts_with_a_new_one(stand: Stand) -> None:
+    sandbox = stand.sandbox()
+    stand.cni.add(netconf(), sandbox)
+    mac = sandbox.mac()
+    stand.cni.delete(netconf(), sandbox)
+    holder = stand.host.netns
+    holder.ip("link", "add", "holder0", "link", "host0", "address", mac, "type", "macvlan", "mode", "bridge")
+    holder.ip("link", "set", "holder0", "up")
+    added = stand.cni.add(netconf(), sandbox)
+    assert sandbox.mac() != mac
+    assert added.interface.ip in stand.lan.server.addresses()
+    [lease] = [row for row in stand.daemon.leases() if row["container"] == sandbox.name]
+    assert lease["mac"] == sandbox.mac()
+    stand.cni.delete(netconf(), sandbox)
+    assert sandbox.links() == set()
+    holder.ip("link", "delete", "holder0")
+
+
 def test_an_unknown_mode_is_refused(stand: Stand) -> None:
     reply = stand.cni.call("ADD", netconf(mode="source"), stand.sandbox())
     assert reply.error["code"] == 7

@@ -24,7 +24,7 @@ from hooknet.cni.document import Section
 from hooknet.cni.names import ifname_flaw, is_identifier
 from hooknet.cni.options import HOST_NAME, DhcpOptions, read_options
 from hooknet.cni.result import Dns, Result, parse_dns, parse_result
-from hooknet.cni.runtime import mac_wanted, requested_address, runtime_dns
+from hooknet.cni.runtime import aliases_told, mac_wanted, requested_address, runtime_dns
 from hooknet.cni.versions import OLDEST, settled_version
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
@@ -77,6 +77,7 @@ class NetConf(Essentials):
     mode: str = "bridge"
     mtu: int | None = None
     mac: str | None = None
+    aliases: tuple[str, ...] = ()
     link_in_container: bool = False
     bcqueuelen: int | None = None
     dns: Dns = field(default_factory=Dns)
@@ -155,6 +156,7 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         mode=_mode(conf) if essentials.role is Role.MAIN else "bridge",
         mtu=conf.number("mtu", most=LARGEST_MTU) or None if essentials.role is Role.MAIN else None,
         mac=None if _is_ipvlan(essentials) else mac_wanted(conf, args),
+        aliases=aliases_told(conf, essentials.name),
         link_in_container=essentials.role is Role.MAIN and conf.flag("linkInContainer"),
         bcqueuelen=conf.number("bcqueuelen") if essentials.role is Role.MAIN else None,
         dns=runtime_dns(conf).over(parse_dns(conf.section("dns"))),

@@ -40,6 +40,11 @@ def runtime_dns(conf: Section) -> Dns:
     )
 
 
+def aliases_told(conf: Section, network: str) -> tuple[str, ...]:
+    """The conventions' `aliases` capability; podman adds the container's short id by itself."""
+    return conf.section("runtimeConfig").section("aliases").texts(network)
+
+
 def requested_address(conf: Section, args: Mapping[str, str]) -> IPv4Address | None:
     """`podman run --ip`: runtimeConfig.ips before CNI_ARGS IP before args.cni.ips (CNI conventions).
 

@@ -31,6 +31,7 @@ def attach_request(
         "key": request.key,
         "netns": request.netns,
         "container_name": request.container_name,
+        "aliases": tuple(one for one in conf.aliases if not request.container_id.startswith(one)),
         "parent": conf.parent,
         "mac": conf.mac,
         "link": link_wanted(conf),

@@ -53,6 +53,7 @@ class Setup:
     mac: str | None = None
     address: IPv4Address | None = None
     hostname: str | None = None
+    aliases: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
 
     @property
@@ -135,6 +136,7 @@ def read_setup(stdin: bytes, netns: str) -> Setup:
         mac=parse_mac(mac, "--mac-address") if mac else None,
         address=_static_address(options.texts("static_ips"), l2_only=l2_only),
         hostname=explicit_hostname(key.container_id, options.texts("aliases")),
+        aliases=explicit_aliases(key.container_id, options.texts("aliases")),
         dns=network.texts("network_dns_servers"),
     )
 
@@ -152,6 +154,12 @@ def explicit_hostname(container_id: str, aliases: Sequence[str]) -> str | None:
             behind = aliases[index + 1]
             return behind if behind != short else None
     return None
+
+
+def explicit_aliases(container_id: str, aliases: Sequence[str]) -> tuple[str, ...]:
+    """What `--network-alias` said: podman adds the short id and the host name by itself."""
+    added = {container_id[:SHORT_ID], explicit_hostname(container_id, aliases)}
+    return tuple(alias for alias in aliases if alias not in added)
 
 
 def render_setup(interface: Interface) -> dict[str, Any]:

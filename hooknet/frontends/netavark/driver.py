@@ -114,6 +114,7 @@ def attach_request(setup: Setup, timing: Timing) -> AttachRequest:
         netns=setup.netns,
         runtime=Runtime.NETAVARK,
         container_name=setup.container_name,
+        aliases=setup.aliases,
         parent=wanted.parent,
         mac=setup.mac,
         link=LinkWanted(mode=wanted.mode, mtu=wanted.mtu, bcqueuelen=wanted.bcqueuelen),

@@ -164,6 +164,12 @@ def test_the_dns_of_the_runtime_goes_before_the_configurations():
 # the address that the runtime wants
 
 
+def test_aliases_are_those_of_this_network():
+    told = {"aliases": {"lan": ["db", "c0ffee000000"], "other": ["x"]}}
+    assert conf(runtimeConfig=told).aliases == ("db", "c0ffee000000")
+    assert conf().aliases == ()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -29,6 +29,13 @@ def error_of(found):
     return json.loads(found.stdout)
 
 
+def test_aliases_come_without_the_short_id_that_podman_adds(lifecycle):
+    told = {"aliases": {"lan": ["db", CONTAINER[:12]]}}
+    answer(lifecycle, OURS | {"runtimeConfig": told})
+    (asked,) = lifecycle.seen("attach")
+    assert asked.aliases == ("db",)
+
+
 def test_the_seed_conflist_asks_for_a_macvlan_with_a_lease(lifecycle):
     answer(lifecycle, SEED, plugin="macvlan")
     (asked,) = lifecycle.seen("attach")

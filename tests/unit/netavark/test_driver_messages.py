@@ -12,6 +12,7 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.model import AttachmentKey
 from hooknet.netavark.driver import (
     Interface,
+    explicit_aliases,
     explicit_hostname,
     is_driver_call,
     netns_of,
@@ -150,6 +151,20 @@ def test_without_addresses_there_is_none_to_ask_for():
 )
 def test_the_host_name_is_the_alias_behind_the_short_id(aliases, hostname):
     assert explicit_hostname(CONTAINER, aliases) == hostname
+
+
+@pytest.mark.parametrize(
+    ("given", "aliases"),
+    [
+        ([CONTAINER[:12]], ()),
+        (["db", "cache", CONTAINER[:12]], ("db", "cache")),
+        (["db", CONTAINER[:12], "shop"], ("db",)),
+        ([], ()),
+    ],
+)
+def test_aliases_are_those_that_the_user_gave(given, aliases):
+    assert explicit_aliases(CONTAINER, given) == aliases
+    assert setup(network_options={"aliases": given}).aliases == aliases
 
 
 def test_an_explicit_host_name_goes_before_the_networks():

@@ -62,6 +62,13 @@ def test_setup_asks_for_a_macvlan_with_a_lease(lifecycle):
     assert interface["subnets"] == [{"ipnet": "192.0.2.50/24", "gateway": "192.0.2.1"}]
 
 
+def test_setup_tells_the_aliases_to_whoever_asks(lifecycle):
+    aliases = {"aliases": ["db", CONTAINER[:12], "shop"]}
+    answer(lifecycle, "setup", setup_document(network_options=aliases))
+    (asked,) = lifecycle.seen("attach")
+    assert (asked.aliases, asked.given["hostname"]) == (("db",), "shop")
+
+
 def test_a_suppressed_gateway_and_dns_are_not_told(lifecycle):
     document = setup_document(options={"parent": "eth0", "suppress": "gateway,dns,search,domain"})
     status = said(answer(lifecycle, "setup", document))

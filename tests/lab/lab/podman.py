@@ -53,7 +53,7 @@ CONTAINERS_CONF = """\
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 log_driver = "k8s-file"
 [network]
-network_backend = "cni"
+network_backend = "{backend}"
 cni_plugin_dirs = {plugin_dirs}
 network_config_dir = "{folder}/net.d"
 [engine]
@@ -189,8 +189,8 @@ def has_cni(folder: Path) -> str | None:
     return None if done.stdout.strip() == "cni" else (done.stderr.strip() or "podman has no CNI back end")
 
 
-def make_image_store(folder: Path) -> Path:
-    """A store that holds the one image; other stores read from it."""
+def make_image_store(folder: Path, *, backend: str = "cni") -> Path:
+    """A store that holds the one image; other stores read from it. `backend`: one that this podman has."""
     tree = folder / "tree"
     for name in ("bin", "etc", "proc", "sys", "tmp", "dev", "run"):
         (tree / name).mkdir(parents=True)
@@ -201,7 +201,7 @@ def make_image_store(folder: Path) -> Path:
     archive = folder / "box.tar"
     run(["tar", "-C", tree, "-cf", archive, "."])
     write_storage_conf(folder)
-    write_containers_conf(folder, DEBIAN_PLUGINS)
+    write_containers_conf(folder, DEBIAN_PLUGINS, backend=backend)
     run(["podman", "import", archive, IMAGE], env=environment(folder))
     return folder / "root"
 
@@ -213,9 +213,9 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def write_containers_conf(folder: Path, *plugin_dirs: Path) -> None:
+def write_containers_conf(folder: Path, *plugin_dirs: Path, backend: str = "cni") -> None:
     quoted = json.dumps([str(plugins) for plugins in plugin_dirs])
-    text = CONTAINERS_CONF.format(plugin_dirs=quoted, folder=folder)
+    text = CONTAINERS_CONF.format(plugin_dirs=quoted, folder=folder, backend=backend)
     (folder / "containers.conf").write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Real podman 5 with netavark, unpatched from Debian trixie, on a host of the lab: `Podman` in another root.
+"""Real podman 5 with netavark, unpatched from Debian trixie, on a host of the lab, in another root.
 
 The root lies in .cache/trixie (script/lib/podman5.sh makes it) and stays as it is: an overlay takes what is
 written. Its processes see the world's own /run, so network namespaces, sockets and containers' state are the same
@@ -8,38 +8,18 @@ will not do, so the other side is a mount namespace with pivot_root in it.
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.podman import Podman
+from lab.netavark import NetavarkPodman
 from lab.process import Program, run
 from lab.wait import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lab.host import Host
 
 ROOT = Path(__file__).resolve().parents[3] / ".cache" / "trixie"
 PROXY_SOCKET = Path("/run/podman/nv-proxy.sock")
-
-CONTAINERS_CONF = """\
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-log_driver = "k8s-file"
-[network]
-network_backend = "netavark"
-netavark_plugin_dirs = {plugin_dirs}
-network_config_dir = "{folder}/networks"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-lock_type = "file"
-runtime = "runc"
-tmp_dir = "{folder}/tmp"
-"""
 
 ENTER = """
 set -e
@@ -71,25 +51,20 @@ def missing() -> str | None:
     return f"there is no podman 5 in {ROOT.parent.name}/{ROOT.name}: script/test --long makes it"
 
 
-class Podman5(Podman):
+class Podman5(NetavarkPodman):
     """`shim`: hooknet's, installed as netavark's driver `hooknet`; None for a podman that knows nothing of it."""
 
     def __init__(self, host: Host, shim: Path | None) -> None:
         self.host = host
-        self.plugins = host.folder / "netavark"
-        self.plugins.mkdir()
-        if shim is not None:
-            shutil.copy(shim, self.plugins / "hooknet")
         self.root = self._enter_root()
-        folder = host.folder / "podman5"
-        (folder / "networks").mkdir(parents=True)
-        super().__init__(host.netns, folder, host.images, host.cleanup)
+        super().__init__(host, host.folder / "podman5", shim)
 
     def _enter_root(self) -> Program:
         propagation = run(["findmnt", "-no", "PROPAGATION", "/run/netns"]).stdout.split()
         assert propagation == ["shared"], "the lab has made its namespaces"
         propagation = run(["findmnt", "-no", "PROPAGATION", "/run"]).stdout.split()
-        assert propagation == ["private"], "mounts of the other side stay there"
+        # one for each world around us
+        assert set(propagation) == {"private"}, "mounts of the other side stay there"
         Path("/run/podman").mkdir(exist_ok=True)
         ready = self.host.folder / "ready"
         words: list[str | Path] = [ROOT, self.host.folder / "trixie", self.host.netns.path, ready]
@@ -108,19 +83,6 @@ class Podman5(Podman):
     @property
     def command(self) -> list[str]:
         return [*self.enter, "podman"]
-
-    def use_plugins(self, *folders: Path) -> None:
-        """CNI's folders mean nothing here: netavark's drivers lie in one of our own."""
-        text = CONTAINERS_CONF.format(plugin_dirs=json.dumps([str(self.plugins)]), folder=self.folder)
-        (self.folder / "containers.conf").write_text(text, encoding="utf-8")
-
-    def network(
-        self, name: str, *, driver: str = "hooknet", parent: str = "host0", options: Sequence[str] = ()
-    ) -> None:
-        """`podman network create`."""
-        more = ["--ipam-driver=dhcp"] if driver == "macvlan" else []
-        words = [word for option in (f"parent={parent}", *options) for word in ("-o", option)]
-        self("network", "create", "-d", driver, *more, *words, name)
 
     def netavark_proxy(self) -> Program:
         """netavark's own dhcp-proxy, the yardstick of the other door."""

@@ -1,4 +1,17 @@
-"""What a user of podman 5 sees, the same through both doors; and every fault of netavark's own proxy, not here."""
+"""What a user of podman 5 sees, the same through both doors; and what netavark's own proxy does wrong, not here.
+
+What the incumbent does, and which tests say that hooknet does not:
+
+- no RELEASE, or one that servers ignore: rm_gives_the_lease_back, run_rm_leaves_nothing, kea_hears_the_release_too
+- T1 skipped, or a full DISCOVER at it: a_lease_is_renewed_at_its_t1
+- all leases forgotten by a restart: a_killed_daemon_comes_back, a_restored_lease_is_renewed
+- an expired address stays in the container: an_expired_address_is_taken_away
+- a vanished netns is renewed for ever: a_vanished_netns_is_released
+- a changed address leaves no IPv4 and no routes: an_address_changed_by_the_server
+- a second network has the same address and keeps it: two_networks_on_one_segment
+- a NAK is ignored: a_nak_takes_the_address_away
+- a new MAC at every restart: test_driver has a_mac_stays_over_restarts (at the proxy, netavark makes the interface)
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
@@ -138,6 +151,14 @@ def test_a_killed_daemon_comes_back_with_its_leases_and_renews_them(lan, daemon,
     released(lan, daemon, address)
 
 
+def test_a_lease_is_renewed_at_its_t1_and_not_asked_for_anew(lan, podman, network):
+    lan.server.restart(t1=3, t2=60)  # dnsmasq takes nothing shorter
+    web = podman.start("web", network=network)
+    lan.server.log.mark()
+    eventually(lambda: lan.server.acknowledged(web.address()) >= 2, within=20, what="it is renewed twice")
+    assert "DHCPDISCOVER" not in lan.server.log.new()
+
+
 def test_a_restored_lease_is_renewed_at_its_t1_and_not_asked_for_anew(lan, daemon, podman, network):
     lan.server.restart(t1=3, t2=60)
     web = podman.start("web", network=network)
@@ -145,6 +166,23 @@ def test_a_restored_lease_is_renewed_at_its_t1_and_not_asked_for_anew(lan, daemo
     lan.server.log.mark()
     eventually(lambda: lan.server.acknowledged(web.address()), within=10, what="it is renewed")
     assert "DHCPDISCOVER" not in lan.server.log.new()
+
+
+def test_an_expired_address_is_taken_away_and_a_server_that_comes_back_gives_one(lab, lan, podman, network):
+    lan.server.stop()
+    kea = lan.serve("kea", lease_time=4, t1=2, t2=3)
+    web = podman.start("web", network=network)
+    assert web.address() in kea.addresses()
+    kea.stop()
+    eventually(lambda: not has_address(web), within=15, what="the expired address is gone")
+    kea.start()
+    eventually(lambda: has_address(web), within=90, what="the container has an address again")
+    assert web.address() in kea.addresses()
+    reaches_the_lan(lan, web)
+
+
+def has_address(container):
+    return "inet " in container.exec("ip", "-4", "-o", "addr", "show", "eth0")
 
 
 def test_a_vanished_netns_is_released(lan, daemon, podman, web):
@@ -166,6 +204,17 @@ def test_a_container_whose_processes_were_killed_is_released_and_removed(lan, da
     lan.server.wait_for_release(address, within=15)
     podman("rm", "-f", "-t", "0", "web", check=False)
     eventually(lambda: daemon.leases() == [], what="the daemon forgets the lease")
+
+
+def test_a_nak_takes_the_address_away_and_brings_another(lan, daemon, podman, network):
+    lan.server.restart(t1=3, t2=60)
+    web = podman.start("web", network=network)
+    before = web.address()
+    lan.server.restart(first=150, last=160, forget=True, extra=("dhcp-authoritative",))
+    lan.server.log.wait_for(r"DHCPNAK\(", within=15)
+    eventually(lambda: web.address() != before, within=20, what="there is another")
+    daemon.log.wait_for(r"RELEASE_NAK web/")
+    assert str(before) not in web.exec("ip", "addr", "show", "eth0")
 
 
 def test_an_address_changed_by_the_server_leaves_the_container_reachable(lan, podman, network):

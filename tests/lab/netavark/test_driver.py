@@ -74,6 +74,19 @@ def test_without_an_ipam_driver_containers_bring_their_own_client(lan, daemon, p
     assert daemon.leases()[0]["state"] == "L2"
 
 
+def test_a_mac_stays_over_restarts(lan, daemon, podman):
+    """Without any pin: the LAN's switches and ARP caches find the container where it was."""
+    podman.network("lan")
+    web = podman.start("web", network="lan")
+    mac = daemon.leases()[0]["mac"]
+    assert mac in web.exec("ip", "link", "show", "eth0")
+    podman("restart", "-t", "0", "web")
+    assert mac in web.exec("ip", "link", "show", "eth0")
+    podman("stop", "-t", "0", "web")
+    podman("start", "web")
+    assert mac in web.exec("ip", "link", "show", "eth0")
+
+
 def test_a_pods_infra_container_leases_under_the_pods_name(lan, daemon, podman):
     podman.network("lan")
     podman(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
-from lab import eventually
+from lab import eventually, podman5
 from lab.process import Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = ROOT / "script" / "world"
 DEMO = [WORLD, sys.executable, ROOT / "script" / "lib" / "demo"]
+DEMO_SCRIPT = ROOT / "script" / "demo"
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -72,11 +76,17 @@ def test_the_demo_tells_the_story_of_a_real_container() -> None:
     happens_in_order(story, ["pre_lease ", "post_lease ", "release ", "--network none", "the network, lease"])
 
 
-def test_where_podman_has_no_cni_the_demo_says_so_and_tells_the_same_story(tmp_path: Path) -> None:
-    podman = tmp_path / "podman"
-    podman.write_text("#!/bin/sh\necho 'Error: cni support is not enabled in this build' >&2; exit 125\n")
+def another_podman(folder: Path, script: str) -> dict[str, str]:
+    """The environment in which `podman` is this shell script."""
+    podman = folder / "podman"
+    podman.write_text(f"#!/bin/sh\n{script}\n")
     podman.chmod(0o755)
-    story = run(DEMO, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}).stdout
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_where_podman_has_no_cni_the_demo_says_so_and_tells_the_same_story(tmp_path: Path) -> None:
+    without = another_podman(tmp_path, "echo 'Error: cni support is not enabled in this build' >&2; exit 125")
+    story = run(DEMO, env=without).stdout
     happens_in_order(
         story,
         [
@@ -86,6 +96,60 @@ def test_where_podman_has_no_cni_the_demo_says_so_and_tells_the_same_story(tmp_p
             "inet 192.168.",
             "DHCPRELEASE",
             "ADD, as a",
+        ],
+    )
+
+
+def test_a_step_of_the_demo_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
+    podman = shutil.which("podman")
+    broken = f"case $1 in run) echo 'Error: no luck today' >&2; exit 125;; esac; exec {podman} \"$@\""
+    done = run(DEMO, env=another_podman(tmp_path, broken), check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("script/demo: failed at 'A container starts")
+    assert "podman run" in line
+    assert "Error: no luck today" in line
+
+
+def test_a_kept_demo_can_be_entered_by_the_lines_that_it_prints_and_ends_cleanly(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    env = {"HOOKNET_DEMO_WORLD": str(kept)}
+    story = run([DEMO_SCRIPT, "--keep"], env=env, timeout=300).stdout  # it may have to make .venv first
+    pid, *_ = json.loads(kept.read_text()).values()
+    try:
+        lines = re.findall(r"try │ script/demo (enter hooknet leases|enter podman run .*)", story)
+        leases, ran = (run([DEMO_SCRIPT, *line.split()], env=env).stdout for line in lines)
+        assert re.search(r"^web +example +eth0 +192\.168\.", leases, re.MULTILINE), leases
+        assert "inet 192.168." in ran
+        again = run([DEMO_SCRIPT, "--keep"], env=env, check=False)
+        assert again.returncode == 1
+        assert "script/demo end" in again.stderr
+    finally:
+        assert "script/demo end" in story
+        run([DEMO_SCRIPT, "end"], env=env)
+    assert not kept.exists()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.long
+def test_with_podman_5_the_demo_tells_its_story_through_netavarks_driver() -> None:
+    reason = podman5.missing()
+    if reason:
+        pytest.fail(reason, pytrace=False)
+    story = run([*DEMO, "--podman5"]).stdout
+    happens_in_order(
+        story,
+        [
+            "hooknet comes in as netavark's driver",
+            "podman version 5.",
+            "podman network create -d hooknet",
+            "DHCPDISCOVER",
+            "DHCPACK",
+            "post_lease ",
+            "inet 192.168.",
+            "hooknet leases",
+            "DHCPRELEASE",
+            "--network none",
         ],
     )
 

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shlex
 import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "tests" / "lab"))  # the lab of the tests is the lab of the demo
 
-from lab import Daemon, Host, Lab, Lan, eventually, world  # noqa: E402 - on the path that was just set
+from entrance import write_entrance  # noqa: E402 - on the path that was just set
+from lab import Daemon, Host, Lab, Lan, eventually, world  # noqa: E402
 from lab.daemon import install_shims  # noqa: E402
+from lab.netavark import NetavarkPodman, has_netavark  # noqa: E402
 from lab.package import make_wheel, pip_install  # noqa: E402
 from lab.podman import has_cni, make_image_store  # noqa: E402
+from lab.podman5 import Podman5  # noqa: E402
 from lab.process import run  # noqa: E402
 from narrator import Narrator  # noqa: E402
-from stories import NamespaceStory, PodmanStory, Story  # noqa: E402
+from stories import PARENT, DriverStory, NamespaceStory, PodmanStory, Story  # noqa: E402
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-PARENT = "enp0s31f6"
-CONFLIST = """\
-{ "cniVersion": "0.4.0", "name": "example",
-  "plugins": [ { "type": "macvlan", "master": "enp0s31f6", "ipam": { "type": "dhcp" } } ] }
-"""
 PLUGIN = '''
 """A plugin in a package of its own: it tells what it sees, and changes nothing."""
 import os
@@ -52,44 +47,54 @@ def release(attachment, lease, reason):
 '''
 SERVER_SAYS = r"DHCP(DISCOVER|OFFER|REQUEST|ACK|NAK|DECLINE|RELEASE)\(.*"
 DAEMON_SAYS = r"(?<=Z )\w+ +(?!PODMAN).*"
+ENTERED = re.compile(r"^nsenter .*? -- ")
 
 
-def main(*, keep: bool) -> None:
-    narrator = Narrator()
+def main(narrator: Narrator, *, keep: bool, podman5: bool) -> None:
     folder = world.FOLDER
     folder.mkdir()
-    why_no_podman = has_cni(folder / "probe")
-    tell_what_is_here(narrator, why_no_podman)
-    images = folder / "none" if why_no_podman else make_image_store(folder / "images")
-    lab = Lab(folder, images=images, shims=install_shims(folder / "shims"))
+    narrator.heading("What is here")
+    tell_what_is_here(narrator)
+    why_no_cni = has_cni(folder / "probe")
+    netavark = why_no_cni is not None and has_netavark(folder / "probe-netavark")
+    tell_which_way(narrator, why_no_cni, netavark=netavark, podman5=podman5)
+    lab = make_lab(folder, podman=why_no_cni is None or netavark, backend="netavark" if netavark else "cni")
     lan = make_lan(narrator, lab)
-    host = make_host(narrator, lab, lan)
-    daemon = start_daemon(narrator, lab, host, follow_podman=why_no_podman is None)
-    story: Story
-    if why_no_podman:
-        story = NamespaceStory(narrator, host.cni, json.loads(CONFLIST))
-    else:
-        (host.podman.net_d / "90-example.conflist").write_text(CONFLIST)
-        story = PodmanStory(narrator, host, "example")
+    narrator.heading(f"A host on that LAN, by its interface {PARENT}")
+    host = lab.host()
+    host.plug(lan, PARENT)
+    story = make_story(narrator, host, cni=why_no_cni is None, netavark=netavark, podman5=podman5)
+    daemon = start_daemon(narrator, lab, host, follow_podman=isinstance(story, PodmanStory))
     tell(narrator, story, lan, host, daemon)
     if keep:
         stay(narrator, host, daemon, story)
     else:
         narrator.heading("The lab is taken down; nothing of it is left")
         lab.close()
-    narrator.close()
 
 
-def tell_what_is_here(narrator: Narrator, why_no_podman: str | None) -> None:
-    narrator.heading("What is here")
+def tell_what_is_here(narrator: Narrator) -> None:
     for command in ("podman --version", "dnsmasq --version", "uname -sr"):
         if shutil.which(command.split()[0]):
             told = run(shlex.split(command), check=False)
             narrator.say(command.split()[0], told.stdout.partition("\n")[0])
     narrator.say("hooknet", version("hooknet"))
-    if why_no_podman:
-        narrator.say("podman", f"can't use CNI plugins here: {why_no_podman}")
+
+
+def tell_which_way(narrator: Narrator, why_no_cni: str | None, *, netavark: bool, podman5: bool) -> None:
+    if podman5:
+        narrator.say("podman", "the one of .cache/trixie is taken instead, which has netavark")
+    elif why_no_cni:
+        narrator.say("podman", f"can't use CNI plugins here: {why_no_cni}")
+    if podman5 or netavark:
+        narrator.say("", "hooknet comes in as netavark's driver")
+    elif why_no_cni:
         narrator.say("", "a plain network namespace plays the container; everything else is as real")
+
+
+def make_lab(folder: Path, *, podman: bool, backend: str) -> Lab:
+    images = make_image_store(folder / "images", backend=backend) if podman else folder / "none"
+    return Lab(folder, images=images, shims=install_shims(folder / "shims"))
 
 
 def make_lan(narrator: Narrator, lab: Lab) -> Lan:
@@ -104,13 +109,15 @@ def make_lan(narrator: Narrator, lab: Lab) -> Lan:
     return lan
 
 
-def make_host(narrator: Narrator, lab: Lab, lan: Lan) -> Host:
-    narrator.heading(f"A host on that LAN, by its interface {PARENT}, with this conflist for podman")
-    host = lab.host()
-    host.plug(lan, PARENT)
-    narrator.say("conflist", CONFLIST)
-    narrator.say("", "as it stands in many a tutorial; hooknet's shims answer to the names macvlan and dhcp")
-    return host
+def make_story(narrator: Narrator, host: Host, *, cni: bool, netavark: bool, podman5: bool) -> Story:
+    shim = host.plugin_dirs[0] / "hooknet"
+    if not podman5 and not netavark:
+        return PodmanStory(narrator, host) if cni else NamespaceStory(narrator, host.cni)
+    podman = Podman5(host, shim) if podman5 else NetavarkPodman(host, host.folder / "podman", shim)
+    host.podman = podman
+    if podman5:
+        narrator.say("podman", podman("--version").stdout)
+    return DriverStory(narrator, host, podman)
 
 
 def start_daemon(narrator: Narrator, lab: Lab, host: Host, *, follow_podman: bool) -> Daemon:
@@ -130,6 +137,8 @@ def start_daemon(narrator: Narrator, lab: Lab, host: Host, *, follow_podman: boo
 
 
 def tell(narrator: Narrator, story: Story, lan: Lan, host: Host, daemon: Daemon) -> None:
+    narrator.heading("A network for containers")
+    story.network()
     narrator.heading("A container starts: DISCOVER, OFFER, REQUEST, ACK, and the hooks")
     story.start()
     eventually(lambda: "post_lease" in diary(daemon), what="the post_lease hook")
@@ -148,7 +157,7 @@ def tell(narrator: Narrator, story: Story, lan: Lan, host: Host, daemon: Daemon)
     show_leases(narrator, daemon)
     narrator.heading("What it costs")
     story.compare()
-    assert host.netns.links() == {PARENT}
+    assert host.netns.links() == {PARENT}, f"left on the host: {host.netns.links() - {PARENT}}"
 
 
 def show_leases(narrator: Narrator, daemon: Daemon) -> None:
@@ -164,11 +173,11 @@ def stay(narrator: Narrator, host: Host, daemon: Daemon, story: Story) -> None:
     """Leave the lab up with a container in it, and a way in."""
     narrator.heading("The lab stays up")
     story.start()
-    environment = host.podman.environment if isinstance(story, PodmanStory) else {}
-    write_entrance(Path("/run/lab/enter"), host, environment)
+    podman = host.podman if isinstance(story, PodmanStory) else None
+    write_entrance(world.FOLDER, host, podman)
     narrator.say("try", "script/demo enter hooknet leases")
     narrator.say("try", "script/demo enter hooknet events --follow")
-    if isinstance(story, PodmanStory):
+    if podman:
         narrator.say(
             "try", "script/demo enter podman run --rm --network example localhost/box ip addr show eth0"
         )
@@ -177,21 +186,20 @@ def stay(narrator: Narrator, host: Host, daemon: Daemon, story: Story) -> None:
     narrator.say("end", "script/demo end")
 
 
-def write_entrance(path: Path, host: Host, environment: Mapping[str, str]) -> None:
-    """A script that runs a command on the lab's host, as its administrator."""
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    hooknet = Path(sys.executable).parent
-    enter = shlex.join(host.netns.enter)
-    lines = [
-        "#!/bin/bash",
-        *exports,
-        f"PATH={hooknet}:$PATH",
-        "[ $# -gt 0 ] || set -- bash",
-        f'exec {enter} "$@"',
-    ]
-    path.write_text("\n".join([*lines, ""]))
-    path.chmod(0o755)
+def fail(narrator: Narrator, error: Exception) -> NoReturn:
+    """One line: where the story was, what failed, and the last that it said."""
+    narrator.close()
+    first, *_, last = (str(error).strip() or type(error).__name__).splitlines() * 2
+    what = ENTERED.sub("", first) if last == first else f"{ENTERED.sub('', first)}: {last}"
+    sys.exit(f"script/demo: failed at {narrator.now!r}: {what} (nothing of the lab is left)")
 
 
 if __name__ == "__main__":
-    main(keep="--keep" in sys.argv[1:])
+    voice = Narrator()
+    try:
+        main(voice, keep="--keep" in sys.argv[1:], podman5="--podman5" in sys.argv[1:])
+        voice.close()
+    except KeyboardInterrupt:
+        sys.exit("script/demo: stopped; nothing of the lab is left")
+    except Exception as failure:  # noqa: BLE001 - whatever fails, a person is told in one line
+        fail(voice, failure)

@@ -41,11 +41,13 @@ class Narrator:
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.hushed = False
+        self.now = "the beginning"
         self.thread = threading.Thread(target=self._follow, daemon=True)
         self.thread.start()
 
     def heading(self, text: str) -> None:
         self._listen()
+        self.now = text
         self._print(f"\n{BOLD}{text}{PLAIN} {DIM}{time.monotonic() - self.began:.1f} s{PLAIN}")
 
     def say(self, speaker: str, text: str) -> None:

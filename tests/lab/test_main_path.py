@@ -283,6 +283,28 @@ def test_a_plugin_that_is_installed_as_a_package_of_its_own_sees_and_changes(
     assert release == {"hook": "release", "address": address, "reason": "DETACHED"}
 
 
+LISTENER = """
+import os
+import hooknet
+
+@hooknet.hookimpl
+def pre_lease(attachment):
+    with open(os.environ["HEARD"], "a") as file:
+        file.write(",".join(attachment.aliases) + "\\n")
+"""
+
+
+def test_a_plugin_is_told_the_aliases_where_the_network_declares_the_capability(
+    lan: Lan, host: Host, tmp_path: Path
+) -> None:
+    installed = pip_install(make_wheel(tmp_path, "listener", LISTENER), tmp_path / "site")
+    heard = tmp_path / "heard"
+    started(host, env={"PYTHONPATH": str(installed), "HEARD": str(heard)})
+    host.conflist("lan", {**HOOKNET_MAIN, "capabilities": {"aliases": True}})
+    host.podman.start("web", "--network-alias=db", "--network-alias=cache", network="lan")
+    assert heard.read_text().splitlines() == ["db,cache"]
+
+
 def test_who_changed_the_request_is_told(lan: Lan, host: Host, tmp_path: Path) -> None:
     installed = pip_install(make_wheel(tmp_path, "witness", WITNESS), tmp_path / "site")
     daemon = started(host, env={"PYTHONPATH": str(installed), "WITNESS": str(tmp_path / "diary")})

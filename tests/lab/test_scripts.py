@@ -68,12 +68,34 @@ def test_a_world_whose_command_fails_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_the_demo_tells_the_story_of_a_real_container() -> None:
-    story = run(DEMO).stdout
+    story = run(DEMO, env={"COLUMNS": "200"}).stdout
+    for line in readmes_first_screen():
+        assert shape(line) in shape(story), f"README shows what the demo does not:\n{line}\n{story}"
     happens_in_order(
         story,
         ["podman version", "DHCPDISCOVER", "DHCPACK", "inet 192.168.", "hooknet leases", "DHCPRELEASE"],
     )
     happens_in_order(story, ["pre_lease ", "post_lease ", "release ", "--network none", "the network, lease"])
+
+
+def readmes_first_screen() -> list[str]:
+    _, screen, *_ = (ROOT / "README.md").read_text(encoding="utf-8").split("```")
+    lines = [line.strip() for line in screen.splitlines() if line.strip()]
+    assert len(lines) > 8
+    return lines
+
+
+def shape(text: str) -> str:
+    """The text without what is another at each run: addresses, times."""
+    for pattern in (
+        r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}",
+        r"fe80::\S+",
+        r"(?:\d+\.){3}\d+",
+        r"in \d+ \w+",
+        r"\d+sec",
+    ):
+        text = re.sub(pattern, "~", text)
+    return re.sub(r" +", " ", text)
 
 
 def another_podman(folder: Path, script: str) -> dict[str, str]:

@@ -28,10 +28,11 @@ from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.identity import client_id_for, fallback_client_id, mac_for, random_mac
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.leases import Leases
+from hooknet.lifecycle.macs import first_mac
 from hooknet.lifecycle.ports import Link, Netns
 from hooknet.lifecycle.probing import servers_answering
 from hooknet.lifecycle.requests import Attached, AttachRequest
-from hooknet.model import Attachment, LeaseRequest, MacOrigin, Phase, ReleaseReason, Runtime
+from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
 from hooknet.store.records import Record
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class Attacher:
             runtime=request.runtime,
             aliases=request.aliases,
         )
-        mac, origin = await self._mac(request, netns, parent)
+        mac, origin = await first_mac(request, netns, parent, services.host)
         wish = replace(self._wish(request, settings, name, mac), mac_origin=origin)
         folded = await services.hooks.pre_lease(
             attachment, wish, lambda: services.podman.lookup(request.key.container_id)
@@ -162,30 +163,6 @@ class Attacher:
             return name
         container = await self._services.podman.lookup(request.key.container_id)
         return container.pod if container is not None else None
-
-    async def _mac(self, request: AttachRequest, netns: Netns, parent: Parent) -> tuple[str, MacOrigin]:
-        """The MAC before any plugin, and who chose it. Netavark's proxy tells the interface's, whoever chose that."""
-        if request.mac is not None:
-            is_proxy = request.runtime is Runtime.NETAVARK_PROXY
-            return request.mac, MacOrigin.INTERFACE if is_proxy else MacOrigin.RUNTIME
-        present = await self._present_mac(request, netns, parent)
-        if present is not None:
-            return present, MacOrigin.INTERFACE
-        return mac_for(request.key, self._services.host), MacOrigin.GENERATED
-
-    async def _present_mac(self, request: AttachRequest, netns: Netns, parent: Parent) -> str | None:
-        """Under another main plugin the interface is there, and has its MAC; a passthru macvlan has its parent's."""
-        if request.link is not None:
-            return parent.mac if request.link.mode == MacvlanMode.PASSTHRU else None
-        state = await netns.link_state(request.key.ifname)
-        if state is None:
-            raise HooknetError(
-                Kind.BAD_CONFIG,
-                f"there is no interface {request.key.ifname} in {request.netns}",
-                details="as an IPAM plugin, hooknet leases for an interface that the main plugin has made",
-                hint='use {"type": "hooknet"} to have hooknet make it',
-            )
-        return state.mac
 
     def _wish(
         self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,7 +22,7 @@ from typing import Any
 
 from hooknet.cni.cache import RememberedAdd, read_note
 from hooknet.cni.document import Section
-from hooknet.errors import HooknetError
+from hooknet.errors import HooknetError, Kind
 from hooknet.frontends import cni_requests
 from hooknet.frontends.netavark import driver
 from hooknet.lifecycle.ports import Machine
@@ -53,14 +55,25 @@ def of_libcni(folder: Path = NOTES) -> Traces:
     traces = Traces()
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            remembered = read_note(path.read_bytes()[:LONGEST_NOTE])
+            raw, written = _read(path)
+            remembered = read_note(raw)
             if remembered is not None:
-                traces.found.append(_trace_of(remembered, path.stat().st_mtime))
+                traces.found.append(_trace_of(remembered, written))
         except FileNotFoundError:
             continue  # its container went in this moment
         except (HooknetError, OSError) as error:
             traces.left.append(Leave(path.name, str(error)))
     return traces
+
+
+def _read(path: Path) -> tuple[bytes, float]:
+    """A note and when it was written. Raises IO for what is no plain file of ours or root's."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as note:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in {0, os.geteuid()}:
+            raise HooknetError(Kind.IO, f"{path.name} is no plain file of root's", hint="remove it")
+        return note.read(LONGEST_NOTE), found.st_mtime
 
 
 def _trace_of(remembered: RememberedAdd, attached: float) -> Trace:

@@ -97,14 +97,16 @@ class Endings:
         if message is None or (netns is None and record.parent_in_netns):
             return True  # nothing was granted, or the parent went with the netns
         try:
-            if netns is not None and await self._from_netns(netns, record, message):
-                return True
-            if record.parent_in_netns:
-                return False  # the host's interface of that name is another one
-            await self._services.machine.send_on_parent(record.attachment.parent, message, record.mac)
+            if netns is None or not await self._from_netns(netns, record, message):
+                if record.parent_in_netns:
+                    return False  # the host's interface of that name is another one
+                await self._services.machine.send_on_parent(record.attachment.parent, message, record.mac)
         except (HooknetError, OSError) as error:
             log.warning("%s: the RELEASE could not be sent and will be tried again: %s", record.key, error)
             return False
+        self._services.bus.publish(
+            "dhcp", **who(record.attachment), message=message.type.name, direction="sent"
+        )
         return True
 
     async def _from_netns(self, netns: Netns, record: Record, message: Send) -> bool:

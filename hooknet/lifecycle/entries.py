@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hooknet.config import NetworkSettings
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import GaveUp
+from hooknet.dhcp.states import State
 from hooknet.kernel.addresses import Plan
 from hooknet.lifecycle.requests import AttachmentView
 from hooknet.lifecycle.timing import Timing
@@ -71,6 +72,13 @@ class Entry:
         """The parent on the host; None where it lies in the container's netns, and has a name of its own."""
         return None if self.record.parent_in_netns else self.record.attachment.parent
 
+    @property
+    def state(self) -> str:
+        """The client's; `L2` where no lease is ours, `INIT` before there is a client."""
+        if self.record.l2_only:
+            return "L2"
+        return (self.client.state if self.client is not None else State.INIT).name
+
     def is_replied(self) -> bool:
         """Whether the caller has its answer, so the lease is in use and hooks are owed."""
         return self.record.phase is Phase.REPLIED
@@ -86,7 +94,7 @@ class Entry:
         return AttachmentView(
             attachment=record.attachment,
             phase=record.phase.value,
-            state=self.client.state.name if self.client is not None else "L2" if record.l2_only else "STATIC",
+            state=self.state,
             mac=record.mac,
             client_id=record.client_id.hex(),
             hostname=(request.fqdn or request.hostname) if request else None,

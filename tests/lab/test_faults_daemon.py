@@ -153,6 +153,27 @@ def test_fault_05_a_full_disk_costs_new_containers_only_and_heals(
     assert old.interfaces() == [address]
 
 
+def test_fault_05_hundreds_of_refused_adds_cost_nothing_while_the_disk_is_full(
+    lan: Lan, host: Host, small_disk: Path
+) -> None:
+    daemon = host.daemon()
+    daemon.start()
+    old = host.cni.sandbox()
+    host.cni.add(netconf(), old)
+    fill(small_disk)
+    new = host.cni.sandbox()
+    for number in range(200):
+        refused = host.cni.call("ADD", netconf(), new, ifname=f"eth{number}")
+        assert refused.error["code"] == 11
+    waiting = daemon.status()["store"]["detail"]
+    assert re.search("; [01] changes wait in memory", waiting), f"that of the live lease at most: {waiting}"
+    assert new.links() == set()
+    (small_disk / "filler").unlink()
+    host.cni.add(netconf(), new)
+    daemon.crash()
+    assert len(daemon.leases()) == 2
+
+
 def fill(disk: Path) -> None:
     filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT)
     with suppress(OSError):
@@ -204,7 +225,7 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_fault_06_a_lost_journal_is_rebuilt_from_what_runs(lan: Lan, host: Host, way: str) -> None:
     """Same addresses, renewals go on, hooks and DEL find their leases; and nobody else's lease is touched."""
-    lan.server.restart(t1=3, t2=60, lease_time=120)
+    lan.server.restart(t1=2, t2=4, lease_time=120)
     if way == "ipam":
         host.netns.ip("link", "add", "br0", "up", "type", "bridge")
         host.netns.ip("link", "set", "host0", "master", "br0")

@@ -84,6 +84,42 @@ def test_fault_10_a_parent_that_is_renamed_keeps_its_leases_and_can_give_them_ba
     lan.server.wait_for_release(address, within=10)
 
 
+def rename(host: Host, old: str, new: str) -> None:
+    host.netns.ip("link", "set", old, "down")
+    host.netns.ip("link", "set", old, "name", new)
+    host.netns.ip("link", "set", new, "up")
+
+
+def test_fault_10_a_parent_that_was_renamed_while_the_daemon_was_down_is_known_by_its_index(
+    lan: Lan, host: Host
+) -> None:
+    """Another interface has its old name by then: what leaves there would reach nobody."""
+    lan.server.restart(t1=2, t2=4, lease_time=120)
+    daemon = started(host)
+    stays, goes = host.cni.sandbox(), host.cni.sandbox()
+    address = host.cni.add(netconf(), stays).interface.ip
+    gone = host.cni.add(netconf(), goes).interface.ip
+    daemon.kill()
+    rename(host, "host0", "lan9")
+    host.netns.ip("link", "add", "host0", "up", "type", "veth", "peer", "name", "nobody0")
+    goes.delete()
+    daemon.start()
+    lan.server.wait_for_release(gone, within=10)
+    eventually(
+        lambda: [lease["parent"] for lease in daemon.leases()] == ["lan9"], what="the new name is known"
+    )
+    seen = lan.server.acknowledged(address)
+    eventually(lambda: lan.server.acknowledged(address) > seen, within=10, what="renewals go on")
+    lan.unplug()
+    eventually(lambda: "LOWER_UP" not in host.netns.link("lan9")["flags"], what="no carrier")
+    parents = {row["name"]: row["up"] for row in daemon.status()["parents"]}
+    assert parents == {"lan9": False}
+    lan.replug()
+    eventually(lambda: daemon.status()["parents"][0]["up"], what="the carrier is back")
+    stays.delete()
+    lan.server.wait_for_release(address, within=10)
+
+
 def test_fault_10_a_parent_that_is_deleted_takes_its_attachments_along(lan: Lan, host: Host) -> None:
     daemon = started(host)
     box = host.cni.sandbox()

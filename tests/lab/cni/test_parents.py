@@ -95,6 +95,32 @@ def test_at_boot_an_add_waits_for_the_parents_carrier(lab: Lab) -> None:
     host.cni.delete(netconf(), sandbox)
 
 
+def test_what_happens_to_a_host_interface_of_the_same_name_is_no_matter_to_a_parent_in_the_container(
+    lab: Lab,
+) -> None:
+    """Its carrier goes, it is renamed, and another host uses the leased address behind it: nothing of that counts."""
+    here, there = lab.lan(), lab.lan()
+    there.serve("dnsmasq", t1=2, t2=4, lease_time=120)
+    host = lab.host(here)
+    daemon = host.daemon()
+    daemon.start()
+    sandbox = host.cni.sandbox()
+    there.plug(sandbox, "host0")
+    address = host.cni.add(netconf(master="host0", linkInContainer=True), sandbox).interface.ip
+    assert daemon.status()["parents"] == []
+    host.netns.ip("link", "set", "host0", "down")
+    seen = there.server.acknowledged(address)
+    eventually(
+        lambda: there.server.acknowledged(address) >= seen + 2, within=10, what="renewals go on without it"
+    )
+    host.netns.ip("link", "set", "host0", "name", "lan9")
+    host.netns.ip("link", "set", "lan9", "up")
+    seen = there.server.acknowledged(address)
+    eventually(lambda: there.server.acknowledged(address) > seen, within=10, what="and under a new name")
+    assert [lease["parent"] for lease in daemon.leases()] == ["host0"]
+    sandbox.delete()
+
+
 def test_nothing_leaves_the_host_for_a_parent_that_was_in_the_container(lab: Lab) -> None:
     """linkInContainer: the parent goes with the container, and the host's interface of that name is another one."""
     here, there = lab.lan(), lab.lan()

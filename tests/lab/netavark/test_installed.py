@@ -1,0 +1,67 @@
+"""`hooknet install --netavark` under a real systemd: both doors open by themselves, and go with `uninstall`."""
+
+import asyncio
+import json
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from lab.podman5 import PROXY_SOCKET
+
+sys.path.append(str(Path(__file__).parents[2] / "unit" / "netavark"))
+
+from proxy_client import CONFIG, call
+
+SOCKET = "hooknet-netavark.socket"
+DRIVER = "/usr/local/libexec/netavark/hooknet"
+MAC = "02:00:5e:10:00:0a"
+NETNS = "/run/netns/box"
+
+
+@pytest.fixture
+def installed(machine):
+    """With netavark's interface in a container's netns; nothing of hooknet runs but the sockets."""
+    machine.install("--netavark")
+    machine("ip", "netns", "add", "box")
+    macvlan = ("type", "macvlan", "mode", "bridge")
+    machine("ip", "link", "add", "link", "host0", "name", "eth0", "netns", "box", "address", MAC, *macvlan)
+    return machine
+
+
+def ask(machine, method):
+    message = CONFIG(
+        host_iface="host0",
+        container_iface="eth0",
+        container_mac_addr=MAC,
+        ns_path=NETNS,
+        container_id="c" * 64,
+    )
+    return asyncio.run(call(machine.path(str(PROXY_SOCKET)), method, message))
+
+
+def test_the_proxys_first_call_starts_the_daemon_and_a_restart_keeps_the_lease(lan, installed):
+    assert installed.is_active(SOCKET)
+    assert not installed.is_active("hooknet.service")
+    address = IPv4Address(ask(installed, "Setup").yiaddr)
+    assert installed.is_active("hooknet.service")
+    assert address in lan.server.addresses()
+    installed.systemctl("restart", "hooknet")
+    (row,) = installed.leases()
+    assert (row["address"], row["runtime"]) == (f"{address}/24", "netavark-proxy")
+    ask(installed, "Teardown")
+    lan.server.wait_for_release(address)
+    assert installed.leases() == []
+
+
+def test_the_drivers_first_call_starts_the_daemon(installed):
+    assert json.loads(installed(DRIVER, "info").stdout)["api_version"] == "1.0.0"
+    assert installed.is_active("hooknet.service")
+
+
+def test_uninstall_takes_both_doors_away(installed):
+    ask(installed, "Teardown")
+    installed.hooknet("uninstall")
+    assert not installed.is_active(SOCKET)
+    assert not installed.path(str(PROXY_SOCKET)).exists()
+    assert not installed.path(DRIVER).exists()

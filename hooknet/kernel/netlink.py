@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from hooknet.errors import HooknetError, Kind
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 
 REQUEST, ACK, DUMP, DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
 REPLACE, EXCL, CREATE = 0x100, 0x200, 0x400
@@ -45,8 +47,8 @@ BUFFER = 1 << 16
 DUMPS = 5
 PATIENCE = struct.pack("ll", 10, 0)  # seconds: the kernel answers before send() returns, so this is for bugs
 
-MESSAGES = {RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg}
-UNDERSTOOD = frozenset({RTM_NEWLINK, *MESSAGES})
+MESSAGES = {RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg, RTM_NEWNEIGH: ndmsg}
+UNDERSTOOD = frozenset({RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE})
 UNRELIABLE = frozenset({errno.ENOBUFS, errno.EINTR})
 
 

@@ -219,6 +219,7 @@ class Attacher:
         entry.timing.mark("intent")
         link = await self._make_link(entry, request, netns, parent)
         entry.timing.mark("link")
+        entry.link_kind = link.kind
         entry.record = replace(entry.record, phase=Phase.LINKED, mac=link.mac)
         if request.assign is not None:
             await netns.configure_fixed(request.key.ifname, await request.assign())

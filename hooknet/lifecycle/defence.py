@@ -3,7 +3,8 @@
 A socket in each container would pin its netns for as long as it lives, so the parent listens instead: broadcasts of
 the LAN arrive there too, and a conflict announces itself by broadcast. What siblings on the same parent say to each
 other is not heard there; that no two of them hold one address is the journal's business. The kernel filters: only
-ARP about a watched address wakes us, and what to do about it is the client's decision.
+ARP about a watched address wakes us, and what to do about it is the client's decision. While one packet about an
+entry is looked into (`rivals`), further ones are not heard: rivals repeat themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from hooknet.errors import HooknetError
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.keep import Keeper
 from hooknet.lifecycle.ports import ArpLine
+from hooknet.lifecycle.rivals import is_of_the_container
 from hooknet.lifecycle.services import Services
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Defence:
         self._keeper = keeper
         self._lines: dict[str, ArpLine] = {}
         self._stale: set[str] = set()
+        self._suspicions: dict[Entry, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
 
     def changed(self, parent: str) -> None:
@@ -54,6 +57,8 @@ class Defence:
             for line in self._lines.values():
                 line.close()
             self._lines.clear()
+            for task in self._suspicions.values():
+                task.cancel()
 
     @property
     def parents(self) -> Sequence[str]:
@@ -81,14 +86,33 @@ class Defence:
         return [
             entry.record.binding.lease.address.ip
             for entry in self._services.registry
-            if entry.host_parent == parent and entry.record.binding is not None and entry.settings.acd != "off"
+            if entry.host_parent == parent
+            and entry.record.binding is not None
+            and entry.settings.acd != "off"
         ]
 
     def _heard(self, parent: str, packets: Sequence[ArpPacket]) -> None:
         for packet in packets:
             for entry in self._services.registry:
                 if entry.host_parent == parent and self._concerns(entry, packet):
-                    self._tell(entry, packet)
+                    self._look_into(entry, packet)
+
+    def _look_into(self, entry: Entry, packet: ArpPacket) -> None:
+        if entry not in self._suspicions:
+            task = asyncio.get_running_loop().create_task(self._suspect(entry, packet))
+            self._suspicions[entry] = task
+            task.add_done_callback(lambda _: self._suspicions.pop(entry, None))
+
+    async def _suspect(self, entry: Entry, packet: ArpPacket) -> None:
+        record, machine = entry.record, self._services.machine
+        try:
+            async with machine.netns(record.attachment.netns, record.netns_id) as netns:
+                own = await is_of_the_container(netns, packet.sender_mac)
+        except (HooknetError, OSError) as error:
+            log.debug("%s: its netns can't be looked into: %s", entry.key, error)
+            own = False
+        if not own:
+            self._keeper.tell(entry, lambda client, now: client.arp_received(now, packet))
 
     def _concerns(self, entry: Entry, packet: ArpPacket) -> bool:
         """A session of its own hears its own packets: it needs none of ours. Nor is its container a stranger."""
@@ -101,6 +125,3 @@ class Defence:
                 entry, packet.sender_mac, self._services.machine.now()
             )
         )
-
-    def _tell(self, entry: Entry, packet: ArpPacket) -> None:
-        self._keeper.tell(entry, lambda client, now: client.arp_received(now, packet))

@@ -49,6 +49,8 @@ class Entry:
         self.is_in_doubt = False
         """An earlier daemon was killed before it knew whether the caller has its answer."""
         self.parent_mtu: int | None = None
+        self.link_kind: str | None = None
+        """Of a link that another main plugin made: `bridge`'s veth, `ipvlan`, …"""
         self.ready = asyncio.Event()
         self.gave_up: GaveUp | None = None
         self.problem: BaseException | None = None

@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import ParamSpec, TypeVar
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
-from hooknet.dhcp.wire import ArpPacket, ethernet_udp_frame, udp_packet
+from hooknet.dhcp.wire import ArpPacket, UdpDatagram, ethernet_udp_frame, udp_packet
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel import addresses, fixed, links, netns, packet, process
+from hooknet.kernel import addresses, fixed, links, neighbours, netns, packet, process
 from hooknet.kernel.addresses import Plan
 from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
@@ -35,7 +36,8 @@ BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 class LinuxLine:
     """The sockets of one exchange, each opened when it is first wanted: a renewal needs no packet socket.
 
-    `where` None: on an interface of the host itself.
+    `where` None: on an interface of the host itself. What comes through the UDP socket is delivered with the MAC of
+    the next hop that the kernel has just used, so that a RELEASE finds a server, or a router, that was replaced.
     """
 
     def __init__(self, pool: KernelPool, where: netns.Netns | None, ifname: str) -> None:
@@ -44,6 +46,8 @@ class LinuxLine:
         self._ifname = ifname
         self._packets: packet.ExchangeSocket | None = None
         self._unicast: packet.UdpSocket | None = None
+        self._asked: IPv4Address | None = None
+        self._finding: asyncio.Task[None] | None = None
         self._deliver: Callable[[Sequence[Packet]], None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -66,6 +70,8 @@ class LinuxLine:
         if self._unicast is not None:
             self._loop.remove_reader(self._unicast.fileno())
             self._unicast.close()
+        if self._finding is not None:
+            self._finding.cancel()
 
     async def _frames(self) -> packet.ExchangeSocket:
         """The packet socket, listening. Raises IO when the interface is gone."""
@@ -86,7 +92,8 @@ class LinuxLine:
         try:
             if self._unicast is None:
                 self._unicast = await self._run(packet.open_unicast, self._ifname, effect.source)
-                self._loop.add_reader(self._unicast.fileno(), self._readable, self._unicast)
+                self._loop.add_reader(self._unicast.fileno(), self._answered, self._unicast)
+            self._asked = effect.destination
             self._unicast.send(effect.payload, effect.destination)
         except OSError as error:
             log.debug("unicast by socket is not possible (%s): as a frame", error.strerror)
@@ -98,9 +105,28 @@ class LinuxLine:
             return await self._pool.run(fn, *args, **kwargs)
         return await self._pool.run_in(self._where, fn, *args, **kwargs)
 
-    def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
+    def _readable(self, socket: packet.ExchangeSocket) -> None:
         if self._deliver is not None and (packets := socket.recv()):
             self._deliver(packets)
+
+    def _answered(self, socket: packet.UdpSocket) -> None:
+        """One look at the neighbours for what has come; meanwhile the rest waits in the socket."""
+        if packets := socket.recv():
+            self._loop.remove_reader(socket.fileno())
+            self._finding = self._loop.create_task(self._deliver_with_next_hop(socket, packets))
+
+    async def _deliver_with_next_hop(self, socket: packet.UdpSocket, packets: Sequence[UdpDatagram]) -> None:
+        asked, mac = self._asked, None
+        if asked is not None and any(one.source == asked for one in packets):
+            try:
+                mac = await self._run(neighbours.next_hop, self._ifname, asked)
+            except (HooknetError, OSError) as error:
+                log.debug("the next hop to %s can't be told: %s", asked, error)
+        if self._deliver is not None:
+            known = packet.UNKNOWN_MAC if mac is None else mac
+            self._deliver([replace(one, source_mac=known) if one.source == asked else one for one in packets])
+        self._finding = None
+        self._loop.add_reader(socket.fileno(), self._answered, socket)
 
 
 class LinuxArpLine:
@@ -170,13 +196,16 @@ class LinuxNetns:
         state = await self._pool.run_in(self._where, adopt)
         if state is None:
             raise HooknetError(Kind.IO, f"there is no interface {ifname} in {self._where.path} any more")
-        return Link(ifname=ifname, mac=state.mac, mtu=state.mtu)
+        return Link(ifname=ifname, mac=state.mac, mtu=state.mtu, kind=state.kind)
 
     async def link_state(self, ifname: str) -> LinkState | None:
         return await self._pool.run_in(self._where, links.link_state, ifname)
 
     async def links(self) -> Sequence[LinkState]:
         return await self._pool.run_in(self._where, links.list_links)
+
+    async def macs(self) -> frozenset[str]:
+        return frozenset(link.mac for link in await self._pool.run_in(self._where, links.list_links))
 
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         kind = MACVLAN if mac is None else None

@@ -7,7 +7,7 @@ here holds a descriptor into a container's netns between exchanges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,11 +27,12 @@ Packet = UdpDatagram | ArpPacket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """The container's interface as it is. `mtu`: bytes."""
+    """The container's interface as it is. `mtu`: bytes. kind: `macvlan`, `ipvlan`, …"""
 
     ifname: str
     mac: str
     mtu: int
+    kind: str | None = None
 
 
 class Line(Protocol):
@@ -80,6 +81,9 @@ class Netns(Protocol):
 
     async def links(self) -> Sequence[LinkState]:
         """Every interface inside, without addresses."""
+
+    async def macs(self) -> Collection[str]:
+        """The MACs of all interfaces inside, whoever made them."""
 
     async def delete_link(self, ifname: str, mac: str | None) -> bool:
         """Delete our macvlan (the one with `mac` where it is given). False when there was none."""

@@ -35,6 +35,8 @@ class Restorer:
         if record.request is None:
             await self._leases.commit(record, ())
             return
+        if record.mode is None:
+            entry.link_kind = await self._link_kind(entry)
         entry.client = make_client(entry, self._services.machine, self._services.randomness, entry.parent_mtu)
         if record.binding is None:
             self._keeper.tell(entry, _start)
@@ -59,6 +61,12 @@ class Restorer:
         async with self._services.machine.netns(record.attachment.netns, record.netns_id) as netns:
             state = await netns.link_state(record.attachment.ifname)
         return state is not None and record.binding.lease.address.ip in {a.ip for a in state.addresses}
+
+    async def _link_kind(self, entry: Entry) -> str | None:
+        attachment = entry.record.attachment
+        async with self._services.machine.netns(attachment.netns, entry.record.netns_id) as netns:
+            state = await netns.link_state(attachment.ifname)
+        return state.kind if state is not None else None
 
     async def _configure(self, entry: Entry) -> None:
         """The lease runs, so the address is ours until a server says otherwise. A rebuilt one is there as it is."""

@@ -3,6 +3,7 @@
 The client decides (it is sans-IO), the session does. Rules:
 - Effects are performed in order, one at a time; `Offered` is on disk before the REQUEST after it leaves.
 - Whatever the client is told goes through the inbox, so nothing overtakes anything.
+- ARP that looks like a conflict is looked into (`rivals`) before the client hears it.
 - A send that the kernel refuses (ENETDOWN, ENOBUFS, EPERM) is a lost packet: the client repeats it.
 - The line is closed as soon as nothing is awaited, and after `LINGER` seconds of silence in any case: an open
   socket keeps a dead netns, its link and its MAC alive. The keeper opens a new session when the time comes.
@@ -22,6 +23,7 @@ from hooknet.dhcp.messages import MessageType
 from hooknet.dhcp.wire import ArpPacket, UdpDatagram
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.ports import Line, Netns, Packet
+from hooknet.lifecycle.rivals import is_of_the_container
 
 if TYPE_CHECKING:
     from hooknet.lifecycle.entries import Entry
@@ -47,7 +49,7 @@ class Session:
         self._client = entry.client
         self._netns = netns
         self._line = line
-        self._inbox: deque[Step] = deque()
+        self._inbox: deque[Step | Packet] = deque()
         self._wake = asyncio.Event()
         self._last_sent: MessageType | None = None
         self.gave_up: GaveUp | None = None
@@ -74,20 +76,26 @@ class Session:
 
     def _heard(self, packets: Sequence[Packet]) -> None:
         room = max(INBOX - len(self._inbox), 0)
-        self._inbox.extend(_step_for(packet) for packet in packets[:room] if not self._is_from_us(packet))
+        self._inbox.extend(packets[:room])
         self._wake.set()
 
-    def _is_from_us(self, packet: Packet) -> bool:
-        """ARP of our own that only looks like a conflict."""
-        return isinstance(packet, ArpPacket) and self._leases.services.registry.is_no_rival(
-            self._entry, packet.sender_mac, self._machine.now()
+    async def _is_no_rivals(self, packet: ArpPacket) -> bool:
+        """Of our own, and it only looks like a conflict; or not about our address any more."""
+        registry, mac = self._leases.services.registry, packet.sender_mac
+        return (
+            not self._client.concerns(packet)
+            or registry.is_no_rival(self._entry, mac, self._machine.now())
+            or await is_of_the_container(self._netns, mac)
         )
 
     async def _drain(self) -> None:
         while True:
+            told = self._inbox.popleft() if self._inbox else None
+            if isinstance(told, ArpPacket) and await self._is_no_rivals(told):
+                continue
             now = self._machine.now()
-            if self._inbox:
-                effects = self._inbox.popleft()(self._client, now)
+            if told is not None:
+                effects = _step_for(told)(self._client, now)
             elif (deadline := self._client.deadline) is not None and deadline <= now:
                 effects = self._client.timer(now)
             else:
@@ -147,7 +155,11 @@ class Session:
             log.info("%s: an ARP packet was not sent: %s", self._entry.key, error.strerror)
 
 
-def _step_for(packet: Packet) -> Step:
-    if isinstance(packet, UdpDatagram):
-        return lambda client, now: client.received(now, packet)
-    return lambda client, now: client.arp_received(now, packet)
+def _step_for(told: Step | Packet) -> Step:
+    match told:
+        case UdpDatagram():
+            return lambda client, now: client.received(now, told)
+        case ArpPacket():
+            return lambda client, now: client.arp_received(now, told)
+        case _:
+            return told

@@ -56,10 +56,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Skipped labs are no success: say so where it can't be missed."""
-    skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if "no lab:" in str(report.longrepr)
-    ]
+    """Skipped labs and payloads are no success: say so where it can't be missed."""
+    all_skipped = terminalreporter.stats.get("skipped", [])
+    unread = [report for report in all_skipped if "no DHCP corpus" in str(report.longrepr)]
+    if unread:
+        terminalreporter.section("real payloads were not decoded", red=True)
+        why = str(unread[0].longrepr[2]).removeprefix("Skipped: ")
+        terminalreporter.line(f"{len(unread)} tests were skipped: {why}", red=True)
+    skipped = [report for report in all_skipped if "no lab:" in str(report.longrepr)]
     if skipped:
         terminalreporter.section("the lab was not built", red=True)
         terminalreporter.line(

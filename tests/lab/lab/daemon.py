@@ -93,6 +93,17 @@ class Daemon(Program):
         rows: list[dict[str, Any]] = json.loads(self.hooknet("leases", "--format", "json").stdout)["leases"]
         return rows
 
+    def lease(self) -> dict[str, Any]:
+        """The only lease that it holds."""
+        [lease] = self.leases()
+        return lease
+
+    def heard(self, kind: str, reason: str) -> bool:
+        """Whether it has published such an event."""
+        said = self.hooknet("events", "--format", "json").stdout.splitlines()
+        events = map(json.loads, filter(None, said))
+        return any(event.get("kind") == kind and event.get("reason") == reason for event in events)
+
     def status(self) -> dict[str, Any]:
         """`hooknet status --format json`; an unhealthy daemon is an answer too."""
         report: dict[str, Any] = json.loads(self.hooknet("status", "--format", "json", check=False).stdout)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 SWITCH = "lan0"
 SUBNETS = 250
+NO_ARP = """
+table arp lost {
+    chain input { type filter hook input priority 0; policy drop; }
+    chain output { type filter hook output priority 0; policy drop; }
+}
+"""
 
 
 class Lan:
@@ -59,11 +65,15 @@ class Lan:
         assert self.servers, f"no DHCP server was started on {self.name}"
         return self.servers[0]
 
-    def serve(self, kind: str = "dnsmasq", **offering: Any) -> DhcpServer:
-        """Start a DHCP server (`dnsmasq`, `kea` or `isc`); `offering` are fields of `Offering`."""
+    def serve(self, kind: str = "dnsmasq", *, on: Netns | None = None, **offering: Any) -> DhcpServer:
+        """Start a DHCP server (`dnsmasq`, `kea` or `isc`); `offering` are fields of `Offering`.
+
+        on: another machine of this LAN (see `machine`), for a second server beside the first.
+        """
         wanted = Offering(**{"network": self.network, **offering})
         folder = self.folder / f"{kind}{len(self.servers) + 1}"
-        server = SERVERS[kind](self.netns, SWITCH, folder, wanted)
+        netns, ifname = (self.netns, SWITCH) if on is None else (on, "eth0")
+        server = SERVERS[kind](netns, ifname, folder, wanted)
         self.servers.append(server)
         self.cleanup.callback(server.stop)
         server.start()
@@ -83,6 +93,13 @@ class Lan:
 
     def replug(self, *, port: int = 1) -> None:
         self.netns.ip("link", "set", f"port{port}", "up")
+
+    def lose_arp(self) -> None:
+        """From now on no ARP reaches or leaves this LAN's own machine, where its servers are."""
+        self.netns.run("nft", "-f", "-", stdin=NO_ARP)
+
+    def hear_arp(self) -> None:
+        self.netns.run("nft", "delete", "table", "arp", "lost")
 
     def machine(self, address: IPv4Address) -> Netns:
         """Another machine on this LAN that uses `address`, whatever the DHCP server thinks of that."""

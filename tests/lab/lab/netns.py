@@ -71,6 +71,10 @@ class Netns:
             for address in link.get("addr_info", [])
         ]
 
+    def addresses(self, ifname: str = "eth0") -> set[str]:
+        """The IPv4 addresses of an interface, without their masks."""
+        return {str(interface.ip) for interface in self.interfaces(ifname)}
+
     def gateway(self) -> IPv4Address | None:
         """The gateway of the default route."""
         routes = self.ip_json("-4", "route", "show", "default")

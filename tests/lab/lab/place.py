@@ -11,6 +11,7 @@ from lab.daemon import RUN_DIR
 from lab.host import Host
 from lab.lan import Lan
 from lab.process import run
+from lab.router import Router
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,10 @@ class Lab:
         for lan in lans:
             host.plug(lan)
         return host
+
+    def router(self, near: Lan, far: Lan) -> Router:
+        """Joins the two, and relays the near one's DHCP to the far one's server."""
+        return Router(near, far, self.folder, self.cleanup)
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """Name and end of every log of this lab, for the report of a test that failed."""

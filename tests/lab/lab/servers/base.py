@@ -36,12 +36,13 @@ class Offering:
     t2: int | None = None
     router: bool = True
     domain: str = "lab.example"
+    host: int = 1
     extra: tuple[str, ...] = ()
 
     @property
     def server(self) -> IPv4Address:
-        """The server's own address, which it also names as router and DNS server."""
-        return self.network[1]
+        """The server's own address (number `host`), which it also names as router and DNS server."""
+        return self.network[self.host]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

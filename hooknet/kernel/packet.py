@@ -112,9 +112,14 @@ class _PacketSocket:
 
 
 class ExchangeSocket(_PacketSocket):
-    """DHCP replies for this interface and, once an address is in question, ARP about it."""
+    """DHCP replies to one client and, once an address is in question, ARP about it."""
 
     _watched: IPv4Address | None = None
+
+    def __init__(self, ifname: str, client: bytes | None) -> None:
+        """`client`: the hardware address that replies are for; None for the interface's own. Raises OSError."""
+        self._client = client
+        super().__init__(ifname, ETH_P_ALL, lambda own: filters.exchange(client or own, None))
 
     def recv(self) -> list[Packet]:
         """What has come, oldest first, at most 64 packets; empty when nothing has. Never raises."""
@@ -132,7 +137,7 @@ class ExchangeSocket(_PacketSocket):
 
     def watch(self, address: IPv4Address | None) -> None:
         """Hear ARP about this address only; None for no ARP at all."""
-        attach(self._socket, filters.exchange(self.mac_bytes, address))
+        attach(self._socket, filters.exchange(self._client or self.mac_bytes, address))
         self._watched = address
 
 
@@ -208,9 +213,12 @@ class UdpSocket:
         self._socket.sendmsg([payload], self._from, 0, (str(destination), SERVER_PORT))
 
 
-def open_exchange(ifname: str) -> ExchangeSocket:
-    """The socket of an ADD, in the netns of the calling thread; the link must be up. Raises OSError."""
-    return ExchangeSocket(ifname, ETH_P_ALL, lambda mac: filters.exchange(mac, None))
+def open_exchange(ifname: str, client: bytes | None = None) -> ExchangeSocket:
+    """The socket of an ADD, in the netns of the calling thread; the link must be up. Raises OSError.
+
+    client: the chaddr of what will be sent. It is the interface's own MAC, unless that was changed under the lease.
+    """
+    return ExchangeSocket(ifname, client)
 
 
 def open_arp(ifname: str) -> ArpSocket:

@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 MACVLAN = "macvlan"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
+CHADDR = slice(28, 34)
+"""Where a DHCP message has its client's MAC (RFC 2131 section 2), and an ARP packet its sender's (RFC 826)."""
+ARP_SENDER = slice(8, 14)
 
 
 class LinuxLine:
@@ -58,10 +61,10 @@ class LinuxLine:
         if effect.delivery is Delivery.UNICAST_SOCKET and await self._send_by_socket(effect):
             return
         frame = udp_packet(effect.payload, source=effect.source, destination=effect.destination)
-        (await self._frames()).send(frame, next_hop(effect))
+        (await self._frames(effect.payload[CHADDR])).send(frame, next_hop(effect))
 
     async def send_arp(self, effect: SendArp) -> None:
-        (await self._frames()).send_arp(effect.payload, effect.destination_mac)
+        (await self._frames(effect.payload[ARP_SENDER])).send_arp(effect.payload, effect.destination_mac)
 
     def close(self) -> None:
         if self._packets is not None:
@@ -73,11 +76,11 @@ class LinuxLine:
         if self._finding is not None:
             self._finding.cancel()
 
-    async def _frames(self) -> packet.ExchangeSocket:
-        """The packet socket, listening. Raises IO when the interface is gone."""
+    async def _frames(self, client: bytes) -> packet.ExchangeSocket:
+        """The packet socket, listening for this client. Raises IO when the interface is gone."""
         if self._packets is None:
             try:
-                self._packets = await self._run(packet.open_exchange, self._ifname)
+                self._packets = await self._run(packet.open_exchange, self._ifname, client)
             except OSError as error:
                 raise HooknetError(
                     Kind.IO, f"no DHCP message can be exchanged on {self._ifname}: {error.strerror}"

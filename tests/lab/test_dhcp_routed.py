@@ -142,3 +142,53 @@ def test_a_release_arrives_though_nobody_answers_arp(lab: Lab, kind: str) -> Non
     sandbox.ip("neighbour", "flush", "all")
     host.cni.delete(netconf(), sandbox)
     lan.server.wait_for_release(address)
+
+
+@pytest.mark.parametrize(
+    ("chain", "match", "asked"), [("output", "dport", "the server"), ("input", "sport", "everybody")]
+)
+def test_line_13_the_containers_firewall_costs_it_no_lease(
+    lab: Lab, chain: str, match: str, asked: str
+) -> None:
+    """What may not leave leaves as a frame; what may not come in is made up for at T2. Frames pass no firewall."""
+    lan = lab.lan()
+    lan.serve("kea", lease_time=60, t1=2, t2=4)
+    host = lab.host(lan)
+    host.daemon().start()
+    sandbox = host.cni.sandbox()
+    address = host.cni.add(netconf(), sandbox).interface.ip
+    sandbox.run("nft", "-f", "-", stdin=FIREWALL.format(chain=chain, match=match))
+    wire = lan.capture("udp port 67")
+    renewed(lan.server, address, times=3)
+    to = {"the server": lan.server.offering.server, "everybody": "255.255.255.255"}[asked]
+    assert f"{address}.68 > {to}.67" in wire.log.text()
+    assert sandbox.addresses() == {str(address)}
+
+
+def test_line_13_where_the_container_has_port_68_a_renewal_is_a_frame(lab: Lab) -> None:
+    lan = lab.lan()
+    lan.serve("kea", lease_time=60, t1=2, t2=30)
+    host = lab.host(lan)
+    host.daemon().start()
+    sandbox = host.cni.sandbox()
+    address = host.cni.add(netconf(), sandbox).interface.ip
+    own = host.program(*sandbox.enter, "/usr/bin/python3", "-c", OWN_CLIENT, log="own.log")
+    own.wait_for("bound")
+    wire = lan.capture("udp port 67")
+    renewed(lan.server, address, times=2)
+    assert f"{address}.68 > {lan.server.offering.server}.67" in wire.log.text()
+    assert own.alive
+
+
+FIREWALL = """
+table ip firewall {{
+    chain dhcp {{ type filter hook {chain} priority 0; policy accept; udp {match} 67 drop; }}
+}}
+"""
+OWN_CLIENT = """
+import signal, socket
+port = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+port.bind(("0.0.0.0", 68))
+print("bound", flush=True)
+signal.pause()
+"""

@@ -117,6 +117,21 @@ def test_what_is_not_for_us_never_arrives(exchange, server) -> None:
     assert [one.payload for one in hear(exchange)] == [bootp(tail=b"the last")]
 
 
+def test_line_43_replies_are_heard_for_the_client_that_asked_when_the_interface_has_another_mac(
+    box, server
+) -> None:
+    """`tuning` and the container's owner may change the MAC under a lease; the lease keeps the one it began with."""
+    before = "02:00:00:00:00:99"
+    opened = box.run(packet.open_exchange, "eth0", wire.mac_bytes(before))
+    server.send(reply(bootp()))
+    server.send(reply(bootp(before)))
+    assert [one.payload for one in hear(opened)] == [bootp(before)]
+    opened.send_arp(wire.arp_probe(before, CLIENT), EVERYBODY)
+    server.send(reply(bootp(before)))
+    assert [one.payload for one in hear(opened)] == [bootp(before)]
+    opened.close()
+
+
 def test_our_own_packets_are_not_heard(exchange, server) -> None:
     exchange.send(wire.udp_packet(bootp(op=2), source=CLIENT, destination=LIMITED), EVERYBODY)
     server.hear(0x0800)

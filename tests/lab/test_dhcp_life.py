@@ -89,6 +89,26 @@ def test_a_server_that_is_gone_past_t2_and_back_keeps_the_lease(lab: Lab, kind: 
     assert sandbox.addresses() == {str(before.ip)}
 
 
+@EVERY_SERVER
+def test_a_restored_lease_in_doubt_is_asked_for_by_init_reboot(lab: Lab, kind: str) -> None:
+    """RFC 2131 sections 3.2 and 4.3.2: option 50, no server-id; every server knows the lease and says ACK."""
+    lan, host, daemon = place(lab, kind)
+    sandbox = host.cni.sandbox()
+    before = host.cni.add(netconf(), sandbox).interface
+    daemon.stop()
+    sandbox.ip("address", "delete", str(before), "dev", "eth0")
+    wire = lan.capture("udp port 67")
+    acknowledged = lan.server.acknowledged(before.ip)
+    daemon.start()
+    eventually(lambda: lan.server.acknowledged(before.ip) > acknowledged, within=15, what="the ACK")
+    eventually(lambda: daemon.lease()["state"] == "BOUND", within=5, what="bound again")
+    asked = wire.log.text().partition("BOOTP/DHCP, Reply")[0]
+    assert f"Requested-IP (50), length 4: {before.ip}" in asked
+    assert "Server-ID (54)" not in asked
+    assert "Discover" not in asked
+    assert sandbox.interfaces() == [before]
+
+
 @pytest.mark.long
 def test_a_server_that_comes_back_a_minute_after_t2_is_asked_again_by_itself(lab: Lab) -> None:
     """RFC 2131 section 4.4.5: in REBINDING after half of what is left, a minute at least. All servers at once."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,7 +145,15 @@ def held_rows(
         unit="times",
         values=ratio,
         goals=(Goal(limit=1.1),),
-        note="every broadcast reaches every macvlan on the parent: the floor shows the kernel's share",
+        note="every broadcast is copied to every macvlan on the parent: the floor shows the kernel's share",
+    )
+    peer, floor = none
+    yield Row(
+        key="held ratio of the peer",
+        label="the same, of what each ADD takes longer than the floor beside it",
+        unit="times",
+        values={peer: (many[peer] - many[floor]) / (none[peer] - none[floor])},
+        goals=(Goal(limit=1.1),),
     )
 
 
@@ -199,12 +208,19 @@ def processor_time(peer: Peer) -> float:
 
 
 def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, tuple[float, float]]:
-    """Leases to (% of a core, ACKs per second), while all leases are renewed every T1 seconds."""
+    """Leases to (% of a core, ACKs per second), while all leases are renewed every T1 seconds.
+
+    Without the sizes that the peer never had, for all its tries.
+    """
     crowd = Crowd(ground, peer)
     log = ground.lan.server.log
     found = {}
     for count in sizes.renewing:
-        crowd.grow(count)
+        try:
+            crowd.grow(count)
+        except CallError as error:
+            print(error, file=sys.stderr)
+            break
         time.sleep(sizes.t1 + sizes.patience)
         log.mark()
         began, used = time.perf_counter(), processor_time(peer)
@@ -219,13 +235,15 @@ CPU_GOALS = {100: (Goal(limit=1.4),)}
 
 def renewing_rows(found: Mapping[str, Mapping[int, tuple[float, float]]], sizes: Sizes) -> Iterator[Row]:
     for count in sizes.renewing:
-        values = {name: of_peer[count][0] for name, of_peer in found.items()}
-        rates = ", ".join(f"{name} {of_peer[count][1]:.1f}/s" for name, of_peer in found.items())
+        had = {name: of_peer[count] for name, of_peer in found.items() if count in of_peer}
+        values = {name: used for name, (used, _) in had.items()}
+        rates = [f"{name} {rate:.1f}/s" for name, (_, rate) in had.items()]
+        rates += [f"{name} never had so many leases" for name in found if name not in had]
         yield Row(
             key=f"cpu {count}",
             label=f"processor time, {count} leases renewing every {sizes.t1} s",
             unit="% of a core",
             values=values,
             goals=(*CPU_GOALS.get(count, ()), Goal(of=DEBIAN)),
-            note=f"renewals that the server acknowledged: {rates}",
+            note=f"renewals that the server acknowledged: {', '.join(rates)}",
         )

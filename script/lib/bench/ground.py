@@ -95,11 +95,13 @@ class Ground:
         setns(self._home)
         os.close(self._home)
 
-    def daemon(self, config: str = "") -> Daemon:
-        """hooknet, serving, which follows the host's podman as it would on a real one."""
-        self.host.podman.service()
+    def daemon(self, config: str = "", *, podman_url: str = "") -> Daemon:
+        """hooknet, serving, which follows a podman as it would on a real host: the host's own, or that one."""
+        if not podman_url:
+            self.host.podman.service()
+            podman_url = self.host.podman.url
         daemon = self.host.daemon(
-            config, podman_url=self.host.podman.url, arguments=[f"--state-dir={self._state.name}"]
+            config, podman_url=podman_url, arguments=[f"--state-dir={self._state.name}"]
         )
         daemon.start()
         return daemon

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import containers
 import crowd
 import inside
+import podman5
 import single
 from ground import Ground
 from peers import hooknet_peers
@@ -37,6 +38,11 @@ def at_once(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
 def podman(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
     with Ground() as ground:
         yield from containers.podman_run(ground, everyone(ground, references), sizes)
+
+
+def podman_5(_references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
+    with Ground() as ground:
+        yield from podman5.podman_run(ground, sizes)
 
 
 def many(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
@@ -81,6 +87,7 @@ MEASURES: dict[str, Callable[[Sequence[Reference], Sizes], Iterator[Row]]] = {
     "single": one_by_one,
     "at-once": at_once,
     "podman": podman,
+    "podman-5": podman_5,
     "many": many,
     "renewing": renewing,
     "dispatcher": dispatcher,

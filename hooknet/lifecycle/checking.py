@@ -58,17 +58,20 @@ class Checker:
             problems += await netns.missing(ifname, entry.plan)
         return problems
 
-    async def status(self, parent: str | None, settings: NetworkSettings) -> None:
-        """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool, and if asked to, server."""
+    async def status(self, parent: str | None, settings: NetworkSettings, *, attached: int = 0) -> None:
+        """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool, and if asked to, server.
+
+        attached: how many containers the network has. Raises DEGRADED when they suffer too: without the parent.
+        """
         failing = self._services.journal.failing
         if failing is not None:
             raise _unavailable("the journal can't be written", failing)
         try:
             found = await self._services.machine.parent(parent)
         except HooknetError as error:
-            raise _unavailable(error.message, error.details) from None
+            raise _cut_off(error.message, error.details, attached) from None
         if not found.up:
-            raise _unavailable(f"{found.name} is down", "")
+            raise _cut_off(f"{found.name} is down", "", attached)
         since = self._leases.silent_parents.get(found.name)
         if since is None and not settings.probe_server:
             return
@@ -87,6 +90,14 @@ class Checker:
 
 def _failed(message: str, details: str) -> HooknetError:
     return HooknetError(Kind.CHECK_FAILED, message, details=details, hint="restart the container")
+
+
+def _cut_off(message: str, details: str, attached: int) -> HooknetError:
+    """Without the parent nobody reaches the LAN: CNI's code 51 where somebody is attached, else 50."""
+    if not attached:
+        return _unavailable(message, details)
+    cut = f"{attached} attached containers can't reach the LAN"
+    return HooknetError(Kind.DEGRADED, message, details="; ".join(filter(None, (details, cut))))
 
 
 def _unavailable(message: str, details: str) -> HooknetError:

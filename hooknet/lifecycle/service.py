@@ -206,8 +206,11 @@ class Lifecycle:
         return errors
 
     async def status(self, network: str, parent: str | None, given: Mapping[str, Any]) -> None:
-        """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE."""
-        await self._checker.status(parent, self.services.config.settings_for(network, given))
+        """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE, or DEGRADED."""
+        attached = sum(entry.key.network == network and entry.is_settled() for entry in self._registry)
+        await self._checker.status(
+            parent, self.services.config.settings_for(network, given), attached=attached
+        )
 
     async def require_parent(self, name: str) -> None:
         """Raises PARENT when the host has no such interface, or one that carries no containers."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NETWORK = netconf(version="1.1.0")
 OTHER = netconf(name="other", version="1.1.0")
 UNAVAILABLE = 50
+DEGRADED = 51
 
 
 def collect(stand: Stand, *valid: Sandbox, **keys: Any) -> Reply:
@@ -122,6 +123,27 @@ def test_status_is_50_while_the_parent_is_down(stand: Stand) -> None:
     assert error["code"] == UNAVAILABLE
     assert "down0 is down" in error["msg"]
     stand.host.netns.ip("link", "set", "down0", "up")
+    assert stand.cni.call("STATUS", config).code == 0
+    stand.host.netns.ip("link", "delete", "down0")
+
+
+def test_status_is_51_when_containers_are_cut_off_with_the_parent(stand: Stand) -> None:
+    """For a network that has containers; another one on the same parent is just unavailable."""
+    stand.host.netns.ip("link", "add", "down0", "link", "host0", "type", "macvlan", "mode", "bridge")
+    stand.host.netns.ip("link", "set", "down0", "up")
+    config, other = NETWORK | {"master": "down0"}, OTHER | {"master": "down0"}
+    sandbox = stand.sandbox()
+    stand.cni.add(config, sandbox)
+    assert stand.cni.call("STATUS", config).code == 0
+    stand.host.netns.ip("link", "set", "down0", "down")
+    error = stand.cni.call("STATUS", config).error
+    assert error["code"] == DEGRADED
+    assert "down0 is down" in error["msg"]
+    assert "1 attached containers can't reach the LAN" in error["details"]
+    assert stand.cni.call("STATUS", other).error["code"] == UNAVAILABLE
+    stand.host.netns.ip("link", "set", "down0", "up")
+    assert stand.cni.call("STATUS", config).code == 0
+    stand.cni.delete(config, sandbox)
     assert stand.cni.call("STATUS", config).code == 0
     stand.host.netns.ip("link", "delete", "down0")
 

@@ -24,6 +24,7 @@ HAVE_NO_DAEMON_OF_THE_LAB = {
     "test_hardened.py",
     "test_install.py",
     "test_lab_itself.py",
+    "test_readme_install.py",
     "test_scripts.py",
     "test_systemd.py",
 }

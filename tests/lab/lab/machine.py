@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab import world
 from lab.podman import CGROUP, IDLE, IMAGE
-from lab.process import Program, run
+from lab.process import TIMEOUT, Program, run
 from lab.wait import eventually
 
 if TYPE_CHECKING:
@@ -144,10 +144,10 @@ class Machine:
     # commands
 
     def __call__(
-        self, *command: str | Path, check: bool = True, stdin: str | None = None
+        self, *command: str | Path, check: bool = True, stdin: str | None = None, timeout: float = TIMEOUT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside."""
-        return run([*self.enter, *command], check=check, stdin=stdin)
+        return run([*self.enter, *command], check=check, stdin=stdin, timeout=timeout)
 
     @property
     def enter(self) -> list[str]:

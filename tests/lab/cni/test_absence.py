@@ -36,6 +36,19 @@ def test_a_dead_server_is_no_reason_for_del_to_fail_or_to_wait(lan: Lan, host: H
 # The daemon
 
 
+def test_a_check_without_a_daemon_fails_and_the_address_stays(lan: Lan, host: Host, daemon: Daemon) -> None:
+    sandbox = host.cni.sandbox()
+    added = host.cni.add(netconf(), sandbox)
+    daemon.kill()
+    error = host.cni.check(netconf(), sandbox, added).error
+    assert error["code"] == 11
+    assert "daemon" in error["msg"]
+    assert "systemctl start hooknet" in error["details"]
+    assert sandbox.interfaces() == [added.interface]
+    daemon.start()
+    assert host.cni.check(netconf(), sandbox, added).code == 0
+
+
 def test_a_del_whose_netns_vanishes_before_the_daemon_is_back(lan: Lan, host: Host, daemon: Daemon) -> None:
     sandbox = host.cni.sandbox()
     added = host.cni.add(netconf(), sandbox)

@@ -254,7 +254,9 @@ class Daemon:
             traces = await podman.of(url)
             lost.rebuilt += Rebuilt(0, tuple(traces.left))
             lost.rebuilt += await self.lifecycle.rebuild(traces.found)
-        self.bus.publish("daemon", state="rebuilt", attachments=lost.rebuilt.kept, left=len(lost.rebuilt.left))
+        self.bus.publish(
+            "daemon", state="rebuilt", attachments=lost.rebuilt.kept, left=len(lost.rebuilt.left)
+        )
 
     # life
 

@@ -62,12 +62,18 @@ class ControlClient:
         return self._ask("POST", path, query)
 
     def stream(self, path: str, query: Query = ()) -> Iterator[dict[str, Any]]:
-        """The objects of an NDJSON stream, as they come; ends when the daemon ends it."""
+        """The objects of an NDJSON stream, as they come; ends when the daemon ends it.
+
+        Raises HooknetError when the daemon was killed: http.client takes what breaks off between two chunks for an
+        end, but leaves `chunk_left` at 0 then.
+        """
         connection, response = self._open("GET", path, query, timeout=None)
         try:
             for line in response:
                 if line.strip():
                     yield json.loads(line)
+            if response.chunk_left == 0:
+                raise http.client.IncompleteRead(b"")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._broken(error) from None
         finally:

@@ -253,8 +253,11 @@ def test_whatever_answers_instead_of_the_daemon_ends_in_one_sentence(
     assert errors.count("\n") == 1
 
 
-def test_a_daemon_that_breaks_off_in_the_middle_of_a_stream_exits_3(hooknet: Any, folder: Path) -> None:
-    thread = answering(folder, b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"k')
+@pytest.mark.parametrize("sent", [b'3\r\n{"k', b"1\r\n\n\r\n"], ids=["in a line", "between two"])
+def test_a_daemon_that_breaks_off_in_the_middle_of_a_stream_exits_3(
+    hooknet: Any, folder: Path, sent: bytes
+) -> None:
+    thread = answering(folder, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent)
     code, _, errors = hooknet("events", "--follow")
     thread.join()
     assert code == 3

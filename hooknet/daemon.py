@@ -254,6 +254,7 @@ class Daemon:
             traces = await podman.of(url)
             lost.rebuilt += Rebuilt(0, tuple(traces.left))
             lost.rebuilt += await self.lifecycle.rebuild(traces.found)
+        await asyncio.to_thread(self.journal.is_rebuilt)
         self.bus.publish(
             "daemon", state="rebuilt", attachments=lost.rebuilt.kept, left=len(lost.rebuilt.left)
         )

@@ -29,9 +29,7 @@ class Act(Enum):
     """What to do with an attachment."""
 
     RELEASE = "release"  # gone: RELEASE, link, hooks (VANISHED), row
-    LAPSE = (
-        "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE now
-    )
+    LAPSE = "let lapse"  # void after a reboot: hooks (VANISHED), row; the address is kept in memory, no RELEASE now
     UNDO = "undo"  # half made and nobody waits for it
     ADOPT = "adopt"  # complete but for the answer, and nothing says that its container is gone: it is REPLIED
     REPAIR = "repair"  # the address is missing from the interface: verify the lease and set it again

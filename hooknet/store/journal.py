@@ -31,7 +31,7 @@ from hooknet.outbox import Delivery
 from hooknet.serial import from_json, to_json
 from hooknet.store.backlog import Backlog, Sort, Statement
 from hooknet.store.records import Record
-from hooknet.store.schema import open_database
+from hooknet.store.schema import open_database, rebuilding
 
 PUT = (
     "INSERT INTO attachments (container_id, ifname, network, generation, phase, body) VALUES (?,?,?,?,?,?)"
@@ -51,7 +51,10 @@ COLUMNS = "id, plugin, stream, hook, payload, attempts, not_before, created, err
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a daemon finds at its start. `unreadable`: rows whose body could not be read, as key texts."""
+    """What a daemon finds at its start. `unreadable`: rows whose body could not be read, as key texts.
+
+    set_aside: a corrupt database, from which nothing could be taken and which is not rebuilt yet.
+    """
 
     records: tuple[Record, ...]
     memory: dict[tuple[str, bytes], str]
@@ -105,6 +108,10 @@ class Journal:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def is_rebuilt(self) -> None:
+        """What a corrupt predecessor held is known again, as far as it can be. Blocking."""
+        rebuilding(self.path).unlink(missing_ok=True)
 
     @property
     def waiting(self) -> int:

@@ -1,11 +1,13 @@
 """The tables of hooknet.db, and how a database that is new, old, newer or corrupt is opened.
 
 A newer schema is refused with a clear text: an older hooknet must not guess. A corrupt file is set aside as
-`hooknet.db.corrupt-<time>` and a new one begun, which is then rebuilt from what runs (lifecycle/rebuild.py).
+`hooknet.db.corrupt-<time>` and a new one begun, which is then rebuilt from what runs (lifecycle/rebuild.py). A file
+`hooknet.db.rebuilding` says so until that is done, so that a daemon that is killed meanwhile goes on with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -50,7 +52,7 @@ CREATE TABLE outbox (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A usable connection. `set_aside`: where a corrupt predecessor went."""
+    """A usable connection. `set_aside`: where a corrupt predecessor went, whose content is not rebuilt yet."""
 
     connection: sqlite3.Connection
     set_aside: Path | None = None
@@ -63,7 +65,7 @@ def open_database(path: Path, now: float) -> Opened:
     """
     _refuse_links(path)
     try:
-        return Opened(_open(path))
+        return Opened(_open(path), _unfinished(path))
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and not _is_corruption(error):
             raise HooknetError(
@@ -73,10 +75,35 @@ def open_database(path: Path, now: float) -> Opened:
                 hint="check the disk and its mount",
             ) from error
     aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
+    with contextlib.suppress(
+        OSError
+    ):  # on a disk that is full too, it is rebuilt by this daemon or not at all
+        _note(rebuilding(path), aside.name)
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return Opened(_open(path), aside)
+
+
+def rebuilding(path: Path) -> Path:
+    """The note that the database at `path` is not rebuilt yet; it holds the name of the corrupt one."""
+    return path.with_name(f"{path.name}.rebuilding")
+
+
+def _note(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as note:
+        note.write(text)
+        note.flush()
+        os.fsync(descriptor)
+
+
+def _unfinished(path: Path) -> Path | None:
+    try:
+        return path.with_name(Path(rebuilding(path).read_text(encoding="utf-8")).name)
+    except (OSError, ValueError):
+        return None
 
 
 def _refuse_links(path: Path) -> None:

@@ -73,8 +73,13 @@ def test_fault_21_a_plugin_that_can_not_be_used_is_exit_code_1_with_the_reason(c
 
 
 def test_what_is_wrong_is_shown_uncut_in_a_narrow_terminal_too(client, capsys, monkeypatch):
-    complaint = "post_lease: asks for another try: " + "the DNS server has another secret for the key hooknet " * 3
-    client.rows = (ROW | {"last_error": complaint}, ROW | {"name": "exec", "state": "inert", "reason": "idle"})
+    complaint = (
+        "post_lease: asks for another try: " + "the DNS server has another secret for the key hooknet " * 3
+    )
+    client.rows = (
+        ROW | {"last_error": complaint},
+        ROW | {"name": "exec", "state": "inert", "reason": "idle"},
+    )
     monkeypatch.setenv("COLUMNS", "80")
     assert hooknet() == 0
     *rows, below = capsys.readouterr().out.rstrip("\n").split("\n")

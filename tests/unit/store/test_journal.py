@@ -222,6 +222,18 @@ def test_fault_6_a_corrupt_database_is_set_aside(path: Path) -> None:
     assert loaded.records == ()
 
 
+def test_fault_6_a_daemon_that_died_while_it_rebuilt_tells_the_next_one(path: Path) -> None:
+    path.write_bytes(b"not a database, certainly" * 400)
+    first, second, third = (reopened(path) for _ in range(3))
+    aside = first.open().set_aside
+    first.close()
+    assert second.open().set_aside == aside
+    second.is_rebuilt()
+    second.close()
+    assert third.open().set_aside is None
+    third.close()
+
+
 def test_fault_6_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
+SHORT_ID = 12
+"""Characters of a container id in podman's short form, which podman also uses as a name."""
 
 
 @unique
@@ -85,7 +87,7 @@ class AttachmentKey:
     network: str
 
     def __str__(self) -> str:
-        return f"{self.container_id[:12]}/{self.ifname}@{self.network}"
+        return f"{self.container_id[:SHORT_ID]}/{self.ifname}@{self.network}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

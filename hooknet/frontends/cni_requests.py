@@ -14,6 +14,7 @@ from hooknet.frontends.delegates import plan_of
 from hooknet.kernel.fixed import FixedPlan
 from hooknet.lifecycle.requests import Assign, Attached, AttachRequest, DetachRequest, LinkWanted
 from hooknet.lifecycle.timing import Timing
+from hooknet.model import SHORT_ID
 
 if TYPE_CHECKING:
     from hooknet.cni.envelope import Tombstone
@@ -31,7 +32,7 @@ def attach_request(
         "key": request.key,
         "netns": request.netns,
         "container_name": request.container_name,
-        "aliases": tuple(one for one in conf.aliases if not request.container_id.startswith(one)),
+        "aliases": tuple(one for one in conf.aliases if one != request.container_id[:SHORT_ID]),
         "parent": conf.parent,
         "mac": conf.mac,
         "link": link_wanted(conf),

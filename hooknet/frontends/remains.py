@@ -29,6 +29,7 @@ from hooknet.lifecycle.ports import Machine
 from hooknet.lifecycle.rebuild import Leave, Trace
 from hooknet.lifecycle.requests import AttachRequest
 from hooknet.lifecycle.timing import Timing
+from hooknet.model import SHORT_ID
 from hooknet.netavark.driver import read_setup
 from hooknet.podman import list_containers
 from hooknet.podman.inspecting import container, network_backend, networks
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 
 NOTES = Path("/var/lib/cni/results")
 LONGEST_NOTE = 1 << 20
-SHORT_ID = 12
 
 
 @dataclass(slots=True)
@@ -201,7 +201,7 @@ def _through_proxy(
 def _explicit_hostname(listed: PodmanContainer, described: Section) -> list[str]:
     """What `--hostname` said, if anything: else podman's host name is the short id."""
     name = described.section("Config").text("Hostname")
-    return [] if not name or listed.id.startswith(name) else [name]
+    return [] if not name or name == listed.id[:SHORT_ID] else [name]
 
 
 def _seconds(text: str) -> float:

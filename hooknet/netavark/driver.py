@@ -20,14 +20,13 @@ from typing import Any
 from hooknet.cni.document import Section, decode
 from hooknet.cni.names import ifname_flaw, is_identifier, parse_mac
 from hooknet.errors import HooknetError, Kind
-from hooknet.model import AttachmentKey
+from hooknet.model import SHORT_ID, AttachmentKey
 from hooknet.netavark.options import Wanted, read_options
 
 API_VERSION = "1.0.0"
 IPAM = "driver"
 LEASED = "dhcp"
 NO_ADDRESS = "none"
-SHORT_ID = 12
 LONGEST_NETNS = 4096
 
 

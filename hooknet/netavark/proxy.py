@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hooknet.cni.compose import lease_dns, lease_routes
 from hooknet.cni.names import ifname_flaw, is_identifier, parse_mac
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import SHORT_ID
 from hooknet.netavark.protobuf import BadProtobuf, read_fields, write_text_field, write_varint_field
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 SERVICE = "/netavark_proxy.NetavarkProxy/"
 V4 = 0
 INFINITE = 0xFFFFFFFF
-SHORT_ID = 12
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 TEXTS = {
     1: "host_iface",
@@ -213,7 +213,7 @@ def encode_operation(*, success: bool) -> bytes:
 def _explicit_hostname(config: NetworkConfig) -> str | None:
     """Where the user gave no name, netavark sends the short container id: no name to register."""
     name = config.host_name
-    if not name or (len(name) == SHORT_ID and config.container_id.startswith(name)):
+    if not name or name == config.container_id[:SHORT_ID]:
         return None
     return name if HOST_NAME.fullmatch(name) else None
 

@@ -2,7 +2,8 @@
 
 Every runtime that uses libcni (podman, CRI-O, cnitool) keeps one file per attachment from its ADD to its DEL, in
 /var/lib/cni/results: the whole configuration list, CNI_ARGS, and the result. From that the ADD can be said once
-more, as we were asked: the plugin of ours in the list, its part of the configuration, and the environment.
+more, as we were asked: the plugin of ours in the list, its part of the configuration with what the runtime put in
+(`runtimeConfig`), and the environment.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ def read_note(raw: bytes) -> RememberedAdd | None:
         "CNI_NETNS": note.text("netns") or (interface.sandbox if interface is not None else ""),
         "CNI_ARGS": _args(note),
     }
-    document = {**part, "name": note.text("networkName"), "cniVersion": version}
+    document = {
+        **part,
+        "name": note.text("networkName"),
+        "cniVersion": version,
+        "runtimeConfig": _runtime_config(part, note),
+    }
     request = parse(plugin, env, json.dumps(document).encode())
     addresses = [ip.address for ip in addresses_on(result, ifname) if isinstance(ip.address, IPv4Interface)]
     return RememberedAdd(request=request, address=next(iter(addresses), None), by_name=by_name)
@@ -85,6 +91,14 @@ def _our_plugin(config: Section) -> tuple[str, dict[str, Any], bool] | None:
         if ipam in OUR_IPAM:
             return ipam, part, by_name
     return None
+
+
+def _runtime_config(part: dict[str, Any], note: Section) -> dict[str, Any]:
+    """What libcni puts in: of the runtime's arguments those for which the plugin declares the capability."""
+    declared = Section(part).section("capabilities").data
+    return {
+        name: told for name, told in note.section("capabilityArgs").data.items() if declared.get(name) is True
+    }
 
 
 def _args(note: Section) -> str:

@@ -121,7 +121,7 @@ class PodmansTraces:
                     part = settings.section("Networks").section(name)
                     trace = await self._trace(listed, network, described, part, attached)
                     traces.found.extend([trace] if trace is not None else [])
-        except HooknetError as error:
+        except (HooknetError, ValueError) as error:
             traces.left.append(Leave(listed.names[0] if listed.names else listed.id, str(error)))
 
     async def _trace(
@@ -166,12 +166,13 @@ def _through_driver(
     listed: PodmanContainer, network: Mapping[str, Any], described: Section, part: Section, ifname: str
 ) -> AttachRequest:
     """The `setup` of netavark's driver, said once more."""
+    added = [listed.id[:SHORT_ID], *_explicit_hostname(listed, described)]
     call = {
         "container_id": listed.id,
         "container_name": listed.names[0] if listed.names else "",
         "network": dict(network),
         "network_options": {
-            "aliases": [listed.id[:SHORT_ID], *_explicit_hostname(listed, described)],
+            "aliases": [*(alias for alias in part.texts("Aliases") if alias not in added), *added],
             "interface_name": ifname,
             "options": part.section("DriverOpts").data,
         },

@@ -69,6 +69,13 @@ def test_our_part_of_the_list_and_whether_its_name_is_ours_alone(
     assert (found.request.wanted.role, found.by_name) == (role, by_name)
 
 
+def test_what_the_runtime_asked_for_is_told_where_the_capability_is_declared() -> None:
+    told = {"aliases": {"lan": ["db"]}, "ips": ["192.168.7.50"]}
+    found = read_note(note({**HOOKNET, "capabilities": {"aliases": True}}, capabilityArgs=told))
+    assert found is not None
+    assert (found.request.wanted.aliases, found.request.wanted.requested_address) == (("db",), None)
+
+
 def test_a_second_plugin_of_the_chain_may_be_ours() -> None:
     found = read_note(note({"type": "loopback"}, HOOKNET))
     assert found is not None

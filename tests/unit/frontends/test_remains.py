@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hooknet.frontends.remains import of_libcni
+from hooknet.cni.document import Section
+from hooknet.frontends.remains import _through_driver, of_libcni
+from hooknet.podman.listing import PodmanContainer
 
 CONFIG = {"cniVersion": "0.4.0", "name": "lan", "plugins": [{"type": "hooknet", "master": "eth7"}]}
 NOTE = {
@@ -49,6 +51,18 @@ def test_where_another_plugin_gives_the_addresses_none_is_ours(folder: Path) -> 
     (folder / "lan-c1-eth0").write_text(json.dumps({**NOTE, "config": config}))
     [trace] = of_libcni(folder).found
     assert trace.request.l2_only
+
+
+def test_netavarks_setup_is_said_once_more_with_the_aliases_that_the_user_gave() -> None:
+    container, short = "c0ffee" + "0" * 58, "c0ffee000000"
+    listed = PodmanContainer(id=container, names=("web",))
+    network = {"name": "lan", "driver": "hooknet", "network_interface": "eth7", "options": {"parent": "eth7"}}
+    described = Section(
+        {"NetworkSettings": {"SandboxKey": "/run/netns/n1"}, "Config": {"Hostname": "c0"}},
+    )
+    part = Section({"Aliases": ["db", short, "c0"]})
+    asked = _through_driver(listed, network, described, part, "eth0")
+    assert (asked.aliases, asked.given["hostname"]) == (("db",), "c0")
 
 
 def test_without_any_notes_there_is_nothing(tmp_path: Path) -> None:

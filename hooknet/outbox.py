@@ -19,6 +19,7 @@ class Delivery:
     id: given by the journal, rising; 0 before the row is committed. hook: `post_lease` or `release`. stream:
     the identity; deliveries of one plugin and stream are made in the order of their ids. payload: JSON.
     attempts: calls made so far. not_before, created: wall clock, seconds. error: why the last call failed.
+    renews: a lease was extended and nothing else, so of two in a row the newer one says it all (before the commit).
     """
 
     hook: str
@@ -30,6 +31,7 @@ class Delivery:
     not_before: float = 0.0
     created: float = 0.0
     error: str = ""
+    renews: bool = False
 
 
 class Outbox(Protocol):

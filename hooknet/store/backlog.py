@@ -2,8 +2,8 @@
 
 A disk may be full for days, and everything that happens meanwhile ends up here. So nothing is kept twice: of an
 attachment only its newest row, and nothing at all of one that came and went without ever being on disk (an ADD that
-was refused); of an identity its last address; of a delivery its last change. A `post_lease` takes the place of the
-one right before it in its stream. What grows is what plugins are owed, and the attachments that are in use.
+was refused); of an identity its last address; of a delivery its last change; of renewals that follow each other in a
+stream the last one. What grows is what plugins are owed, and the attachments that are in use.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any
 
-POST_LEASE = "post_lease"
-
 
 @unique
 class Sort(Enum):
@@ -24,7 +22,7 @@ class Sort(Enum):
     ROW = "row"  # an attachment's row is written
     NO_ROW = "no row"  # an attachment's row is deleted
     MEMORY = "memory"  # the address of an identity
-    DELIVERY = "delivery"  # a new delivery; the subject is its plugin, stream and hook
+    DELIVERY = "delivery"  # a new delivery; the subject is its plugin and stream, and whether it renews
     OUTBOX = "outbox"  # a delivery is done or postponed
     OTHER = "other"
 
@@ -90,11 +88,11 @@ class Backlog:
             self._replace(place, statement)
 
     def _keep_delivery(self, statement: Statement) -> None:
-        plugin, stream, hook = statement.subject
+        plugin, stream, renews = statement.subject
         before = self._last.get((plugin, stream))
-        place = (Sort.DELIVERY, plugin, stream, hook, next(self._numbers))
-        if before is not None and before[3] == hook == POST_LEASE:
+        if renews and before is not None and self._waiting[before].subject == statement.subject:
             del self._waiting[before]
+        place = (Sort.DELIVERY, next(self._numbers))
         self._waiting[place] = statement
         self._last[plugin, stream] = place
 

@@ -183,7 +183,7 @@ class Journal:
                 Sort.DELIVERY,
                 DELIVER,
                 (d.plugin, d.stream, d.hook, d.payload, d.not_before, now),
-                (d.plugin, d.stream, d.hook),
+                (d.plugin, d.stream, d.renews),
             )
             for d in deliveries
         ]

@@ -320,6 +320,7 @@ async def test_renewals_that_wait_are_delivered_as_one_and_nothing_else_is_merge
     await kit.owe(plugins, outbox, "CHANGED")
     await kit.owe(plugins, outbox, "CHANGED")
     await kit.until(lambda: len(outbox.rows) == 4)
+    assert [row.renews for row in outbox.rows.values()] == [False, True, False, False]
     notes.act = None
     await clock.advance(1)
     await kit.until(lambda: not outbox.rows)

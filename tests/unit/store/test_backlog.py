@@ -39,8 +39,8 @@ def a_record(container: str, phase: Phase = Phase.REPLIED) -> Record:
     )
 
 
-def a_delivery(hook: str, text: str = "{}") -> Delivery:
-    return Delivery(hook=hook, plugin="dns", stream="web", payload=text.encode())
+def a_delivery(hook: str, text: str = "{}", *, renews: bool = False) -> Delivery:
+    return Delivery(hook=hook, plugin="dns", stream="web", payload=text.encode(), renews=renews)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_fault_5_renewals_wait_once_per_attachment_and_not_once_each(journal: Jo
         disk(journal, full=True)
         for number in range(ADDS):
             renewed = replace(a_record("lives"), mtu=number)
-            await journal.put(renewed, [a_delivery("post_lease", f'"{number}"')], kept=True)
+            await journal.put(renewed, [a_delivery("post_lease", f'"{number}"', renews=True)], kept=True)
         assert journal.waiting == 2
         disk(journal, full=False)
         await journal.heal()
@@ -100,16 +100,28 @@ def test_fault_5_renewals_wait_once_per_attachment_and_not_once_each(journal: Jo
     asyncio.run(story())
 
 
-def test_a_release_is_never_lost_between_two_leases_of_one_name(journal: Journal) -> None:
-    async def story() -> list[str]:
+def test_nothing_but_a_renewal_right_before_another_is_merged(journal: Journal) -> None:
+    async def story() -> list[bytes]:
         disk(journal, full=True)
-        hooks = ["post_lease", "post_lease", "release", "post_lease", "release", "post_lease", "post_lease"]
-        await journal.deliver([a_delivery(hook) for hook in hooks])
+        told = ["bound", "RENEWED 1", "RENEWED 2", "changed", "RENEWED 3", "release", "bound", "RENEWED 4"]
+        hooks = ["release" if one == "release" else "post_lease" for one in told]
+        renewals = [one.startswith("RENEWED") for one in told]
+        await journal.deliver(
+            [a_delivery(*what, renews=renews) for *what, renews in zip(hooks, told, renewals, strict=True)]
+        )
         disk(journal, full=False)
         await journal.heal()
-        return [delivery.hook for delivery in await journal.pending()]
+        return [delivery.payload for delivery in await journal.pending()]
 
-    assert asyncio.run(story()) == ["post_lease", "release", "post_lease", "release", "post_lease"]
+    assert asyncio.run(story()) == [
+        b"bound",
+        b"RENEWED 2",
+        b"changed",
+        b"RENEWED 3",
+        b"release",
+        b"bound",
+        b"RENEWED 4",
+    ]
 
 
 def test_an_attachment_that_was_on_disk_is_deleted_there_when_the_disk_is_back(journal: Journal) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hooknet.install.planning import Plan
     from hooknet.install.root import Root
 
+MACHINE = Path("/")
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
@@ -42,13 +44,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--cni-dir",
-        type=Path,
+        type=absolute,
         metavar="DIR",
         help="where the plugins are written (default: where podman looks)",
     )
     parser.add_argument("--socket", type=Path, metavar="PATH", help="the socket that they dial, and no other")
     parser.add_argument(
-        "--daemon", type=Path, metavar="PATH", help="the hooknet command that is started (default: this one)"
+        "--daemon",
+        type=absolute,
+        metavar="PATH",
+        help="the hooknet command that is started, as the installed system sees it (default: this one)",
     )
     parser.add_argument(
         "--shims-only",
@@ -59,10 +64,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(usage_error=parser.error)
 
 
+def absolute(text: str) -> Path:
+    """A path that is written down, for programs that start elsewhere."""
+    from argparse import ArgumentTypeError
+
+    path = Path(text)
+    if not path.is_absolute():
+        raise ArgumentTypeError(f"{text!r} is no absolute path; give one that begins with /")
+    return path
+
+
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """What install and uninstall have in common."""
     parser.add_argument(
-        "--root", type=Path, metavar="DIR", default=Path("/"), help="an image's tree, instead of this machine"
+        "--root", type=Path, metavar="DIR", default=MACHINE, help="an image's tree, instead of this machine"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
 
@@ -133,6 +148,8 @@ def shims_only(args: argparse.Namespace) -> int:
 
     if args.cni_dir is None:
         args.usage_error("--shims-only needs --cni-dir DIR")
+    if args.root != MACHINE:
+        args.usage_error("--shims-only knows no --root; give the directory below it as --cni-dir")
     choices = install.Choices(daemon=args.daemon or install.default_daemon(), socket=args.socket)
     changes = install.plan(args.cni_dir, choices, insist=True)
     if not args.dry_run:

@@ -41,8 +41,7 @@ def plan(
     conf = read_conf(root, environ)
     planning = Planning(root, before, wanted)
     planning.directory(STATE_DIR, 0o700)
-    if not group.exists(root, GROUP):
-        planning.changes.append(AddGroup(GROUP, group.free_gid(root)))
+    plan_group(planning)
     planning.directory(CONFIG.parent, 0o700)
     planning.once(CONFIG, default_config(), 0o600)
     planning.directory(DELEGATES_DIR)
@@ -55,6 +54,19 @@ def plan(
         planning.notes.append(f"systemd is not here: let your init start `{wanted.daemon} daemon` at boot")
     planning.notes += notes_on_podman(root, conf, environ, running, netavark=wanted.netavark)
     return planning.finished()
+
+
+def plan_group(planning: Planning) -> None:
+    """The group, in the files that the root has: an image's tree may get its /etc/group later."""
+    if group.exists(planning.root, GROUP):
+        return
+    if planning.root.exists(group.GROUP):
+        planning.changes.append(AddGroup(GROUP, group.free_gid(planning.root)))
+    else:
+        planning.notes.append(
+            f"there is no {group.GROUP} for the group {GROUP}, which hooknet-control.socket needs: "
+            f"groupadd --system {GROUP}"
+        )
 
 
 def remembered(wanted: Wanted, before: Record) -> Wanted:

@@ -55,7 +55,7 @@ def require_there(root: Root, daemon: Path) -> None:
         raise HooknetError(
             Kind.NOT_FOUND,
             f"there is no command {place}",
-            hint="give its path in the installed system with --daemon",
+            hint="install the package there first; --daemon is the path as the installed system sees it",
         )
 
 

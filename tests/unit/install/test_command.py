@@ -63,6 +63,30 @@ def test_a_tree_or_a_command_that_is_not_there_exits_4(image, typed):
     assert "--daemon" in said
 
 
+@pytest.mark.parametrize("option", ["--daemon=bin/hooknet", "--cni-dir=cni"])
+def test_a_relative_path_is_a_usage_error(typed, capsys, option):
+    with pytest.raises(SystemExit) as raised:
+        typed("install", DAEMON, option)
+    assert raised.value.code == 2
+    assert "is no absolute path; give one that begins with /" in capsys.readouterr().err
+
+
+def test_shims_alone_are_not_written_past_a_root(image, typed, tmp_path):
+    with pytest.raises(SystemExit) as raised:
+        typed("install", DAEMON, "--shims-only", f"--cni-dir={tmp_path / 'cni'}")
+    assert raised.value.code == 2
+    assert not (tmp_path / "cni").exists()
+
+
+def test_a_tree_without_etc_group_is_told_and_not_promised_again_and_again(image, typed):
+    (image.path / "etc/group").unlink()
+    code, said, _ = typed("install", DAEMON)
+    assert code == 0
+    assert "add the group" not in said
+    assert "note: there is no /etc/group for the group hooknet, which" in said
+    assert typed("install", DAEMON)[1].startswith("nothing to do\n")
+
+
 def test_without_root_it_exits_2_and_a_dry_run_is_for_everybody(image, typed, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     code, _, said = typed("install", DAEMON)

@@ -233,7 +233,7 @@ class Plugins:
     def _deliveries(self, hook: str, payload: Payload) -> tuple[Delivery, ...]:
         text, now = encode(payload), self._clock.wall()
         stream = stream_of(payload.attachment, payload.lease)
-        renews = payload.reason is PostLeaseReason.RENEWED
+        renews = payload.reason == PostLeaseReason.RENEWED
         names = dict.fromkeys(cell.name for cell, _ in self._roster.steps[hook])
         return tuple(
             Delivery(hook=hook, plugin=name, stream=stream, payload=text, created=now, renews=renews)

@@ -28,6 +28,10 @@ SWEEP = 3.0
 """Seconds until what can't be killed (it waits in the kernel) is left to init."""
 
 
+DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+"""What is ignored is inherited: SIGPIPE by Python, SIGINT and SIGQUIT by whoever started the daemon in the background."""
+
+
 def main(control: socket.socket, seconds: float, program: str) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         tell(control, "failed", ctypes.get_errno())
@@ -39,10 +43,7 @@ def main(control: socket.socket, seconds: float, program: str) -> None:
             os.environ,
             setsid=True,
             setsigmask=[],
-            setsigdef=[
-                signal.SIGPIPE,
-                signal.SIGXFSZ,
-            ],  # Python ignores them, and what is ignored is inherited
+            setsigdef=DEFAULTS,
         )
     except OSError as error:
         tell(control, "failed", error.errno or 0)

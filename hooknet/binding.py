@@ -12,11 +12,11 @@ import difflib
 import functools
 import re
 import types
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -40,6 +40,8 @@ LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 FOREIGN = frozenset({IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, Path})
 HINT = "see docs/reference/configuration.md"
+NONE_OF = "Invalid enum value "
+"""How msgspec begins to say that a value is none of a `Literal`'s."""
 
 T = TypeVar("T")
 
@@ -117,7 +119,18 @@ def _value(wanted: Any, value: Any, where: str, hint: str) -> Any:
         return msgspec.convert(value, wanted, dec_hook=_decode_foreign, strict=True)
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
+        if what.startswith(NONE_OF) and (choices := tuple(_choices(wanted))):
+            what, hint = what.removeprefix(NONE_OF) + " is not valid", "give one of: " + ", ".join(choices)
         raise HooknetError(Kind.BAD_CONFIG, f"{where}{path.rstrip('`')}: {what}", hint=hint) from None
+
+
+def _choices(wanted: Any) -> Iterator[str]:
+    """What a `Literal` anywhere in the annotation allows."""
+    for one in get_args(wanted):
+        if get_origin(wanted) is Literal:
+            yield str(one)
+        else:
+            yield from _choices(one)
 
 
 def _has_own_rules(wanted: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -197,7 +197,14 @@ def parse(text: str, where: str) -> Config:
         if not isinstance(value, dict):
             raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key} must be a table", hint=f"write [{key}]")
     networks = data.get("network", {})
+    settings_of_one = {field.name for field in fields(NetworkSettings)}
     for name, settings in networks.items():
+        if name == "*" or (name.replace("-", "_") in settings_of_one and not isinstance(settings, dict)):
+            raise HooknetError(
+                Kind.BAD_CONFIG,
+                f"{where}: network.{name}: there are no settings for all networks",
+                hint="give each network its own, below [network.NAME]",
+            )
         if not isinstance(settings, dict):
             raise HooknetError(
                 Kind.BAD_CONFIG, f"{where}: network.{name} must be a table", hint=f"write [network.{name}]"

@@ -56,7 +56,19 @@ def test_an_unknown_network_has_the_defaults() -> None:
         ("[deamon]\n", "did you mean 'daemon'"),
         ("[daemon]\nlog_fromat = 'json'", "did you mean 'log_format'"),
         ("[network.lan]\nacdd = 'off'", "did you mean 'acd'"),
-        ("[network.lan]\nacd = 'sometimes'", "[network.lan]: acd: Invalid enum value 'sometimes'"),
+        (
+            "[network.lan]\nacd = 'sometimes'",
+            "acd: 'sometimes' is not valid; give one of: off, optimistic, strict",
+        ),
+        (
+            "[network.lan]\nsuppress = ['mtu', 'x']",
+            "suppress[1]: 'x' is not valid; give one of: gateway, routes",
+        ),
+        (
+            "[network]\nacd = 'off'",
+            "no settings for all networks; give each network its own, below [network.NAME]",
+        ),
+        ("[network.'*']\nacd = 'off'", "no settings for all networks"),
         ("[network.lan]\ntimeout = '1h'", "1 to 300 seconds"),
         ("[network.lan]\nlease_time = '5 parsecs'", "expected seconds or a duration"),
         ("[network.lan]\nclient_id = 'zz'", 'one of "name", "mac", "container-id"'),

@@ -29,7 +29,7 @@ SWEEP = 3.0
 
 
 DEFAULTS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-"""What is ignored is inherited: SIGPIPE by Python, SIGINT and SIGQUIT by whoever started the daemon in the background."""
+"""What is ignored is inherited: SIGPIPE by Python, SIGINT and SIGQUIT by a shell for what it runs with `&`."""
 
 
 def main(control: socket.socket, seconds: float, program: str) -> None:

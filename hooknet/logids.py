@@ -84,7 +84,7 @@ class LogId(Enum):
 
     CNI_ANSWERED = Line(DEBUG, "answered")
     CNI_FAILED = Line(WARNING, "answered with an error")
-    CNI_UNHEARD = Line(INFO, "undone, the caller was gone before the answer")
+    CNI_UNHEARD = Line(INFO, "not heard: the caller was gone before the answer")
     NETAVARK_FAILED = Line(WARNING, "answered netavark with an error")
 
     CONTROL_CHANGE = Line(INFO, "changed through the control API")

@@ -65,13 +65,13 @@ class Checker:
         """
         failing = self._services.journal.failing
         if failing is not None:
-            raise _unavailable("the journal can't be written", failing)
+            raise _unavailable("the journal can't be written", failing, hint="see what `hooknet status` says")
         try:
             found = await self._services.machine.parent(parent)
         except HooknetError as error:
-            raise _cut_off(error.message, error.details, attached) from None
+            raise _cut_off(error.message, error.details, attached, hint=error.hint) from None
         if not found.up:
-            raise _cut_off(f"{found.name} is down", "", attached)
+            raise _cut_off(f"{found.name} is down", "", attached, hint=f"ip link set {found.name} up")
         since = self._leases.silent_parents.get(found.name)
         if since is None and not settings.probe_server:
             return
@@ -81,10 +81,16 @@ class Checker:
             )  # whoever asks us first must not wait for an ADD
             return
         if since is None:
-            raise _unavailable(f"no DHCP server answers on {found.name}", "a DISCOVER was sent as a probe")
+            raise _unavailable(
+                f"no DHCP server answers on {found.name}",
+                "a DISCOVER was sent as a probe",
+                hint=f"`hooknet doctor --parent {found.name}`",
+            )
         ago = self._services.machine.now() - since
         raise _unavailable(
-            f"no address is offered on {found.name}: the pool is probably exhausted", f"for {ago:.0f} s"
+            f"no address is offered on {found.name}: the pool is probably exhausted",
+            f"for {ago:.0f} s",
+            hint="enlarge the pool or shorten its leases",
         )
 
 
@@ -92,13 +98,13 @@ def _failed(message: str, details: str) -> HooknetError:
     return HooknetError(Kind.CHECK_FAILED, message, details=details, hint="restart the container")
 
 
-def _cut_off(message: str, details: str, attached: int) -> HooknetError:
+def _cut_off(message: str, details: str, attached: int, *, hint: str) -> HooknetError:
     """Without the parent nobody reaches the LAN: CNI's code 51 where somebody is attached, else 50."""
     if not attached:
-        return _unavailable(message, details)
+        return _unavailable(message, details, hint=hint)
     cut = f"{attached} attached containers can't reach the LAN"
-    return HooknetError(Kind.DEGRADED, message, details="; ".join(filter(None, (details, cut))))
+    return HooknetError(Kind.DEGRADED, message, details="; ".join(filter(None, (details, cut))), hint=hint)
 
 
-def _unavailable(message: str, details: str) -> HooknetError:
-    return HooknetError(Kind.UNAVAILABLE, message, details=details)
+def _unavailable(message: str, details: str, *, hint: str) -> HooknetError:
+    return HooknetError(Kind.UNAVAILABLE, message, details=details, hint=hint)

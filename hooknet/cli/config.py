@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hooknet.cli import reading
-from hooknet.cli.tables import Column, render, width
+from hooknet.cli.tables import Column, counted, render, width
 from hooknet.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ def run(args: argparse.Namespace) -> int:
     settings = effective(args.config)
     if args.action == "check":
         given = [setting for setting in settings if setting.origin != DEFAULT]
-        file = given[0].origin if given else "the defaults"
-        print(f"ok: {file}, {len(given)} settings")
+        if given:
+            print(f"ok: {given[0].origin}, {counted(len(given), 'setting')}")
+        else:
+            print("ok: nothing is set, everything has its default")
     elif args.format == "json":
         print(reading.as_json([dataclasses.asdict(setting) for setting in settings], indent=2))
     elif args.origin:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hooknet.cli import reading
-from hooknet.cli.tables import text
+from hooknet.cli.tables import counted, text
 from hooknet.errors import EXIT_OK, EXIT_UNHEALTHY
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(reading.as_json({"ok": not problems, "findings": found}, indent=2))
     else:
-        print(f"\n{problems} problems" if problems else "\nno problems")
+        print("\n" + counted(problems, "problem") if problems else "\nno problems")
     return EXIT_UNHEALTHY if problems else EXIT_OK
 
 

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
     def shown(data: Any) -> str:
         leases, now = data["leases"], datetime.now(UTC)
+        if not leases:
+            return "hooknet holds no leases" + (f" on network {args.network!r}" if args.network else "")
         if args.timing:
             return "\n\n".join(timing(lease) for lease in leases)
         if args.name:
@@ -63,8 +65,6 @@ def run(args: argparse.Namespace) -> int:
 
 def listing(leases: list[dict[str, Any]], now: datetime) -> str:
     """The table of all attachments."""
-    if not leases:
-        return "hooknet holds no leases"
     rows = [
         lease
         | {

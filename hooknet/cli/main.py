@@ -13,7 +13,7 @@ import argparse
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hooknet.cli.tables import text
 from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, HooknetError
@@ -53,7 +53,7 @@ def command(name: str) -> Command:
 
 def parser_for(names: Sequence[str]) -> argparse.ArgumentParser:
     """The parser that knows the commands in `names`."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="hooknet",
         description="DHCP leases for podman containers on the LAN.",
         epilog="`hooknet COMMAND --help` says more. Exit codes: 0 ok, 1 unhealthy or failed, 2 usage, "
@@ -64,6 +64,21 @@ def parser_for(names: Sequence[str]) -> argparse.ArgumentParser:
     for name in names:
         command(name).add_parser(subparsers)
     return parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Of hooknet and of each command, which answers for its own options."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but a command does not pass on what it does not know: the usage shown is that command's."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            from difflib import get_close_matches
+
+            near = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return found, unknown
 
 
 class Version(argparse.Action):

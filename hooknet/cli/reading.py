@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,14 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def interval(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 86400:  # noqa: PLR2004 - seconds: often enough for eyes, at least once a day
-        raise ValueError(text)
-    return seconds
+    """How often `--watch` looks. Raises ArgumentTypeError."""
+    from argparse import ArgumentTypeError
+
+    with suppress(ValueError):
+        seconds = float(text)
+        if 0.1 <= seconds <= 86400:  # noqa: PLR2004 - often enough for eyes, at least once a day
+            return seconds
+    raise ArgumentTypeError(f"{text!r} is no interval; give 0.1 to 86400 seconds")
 
 
 def client(args: argparse.Namespace) -> ControlClient:

@@ -30,6 +30,11 @@ class Column:
     right: bool = False
 
 
+def counted(number: int, what: str) -> str:
+    """`1 lease`, `2 leases`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def width() -> int | None:
     """Columns of the terminal; None when the output is not one. `COLUMNS` overrides, as everywhere."""
     if os.environ.get("COLUMNS", "").isdigit():

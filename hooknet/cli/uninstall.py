@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def require_nobody() -> None:
     """Raises REFUSED while the daemon knows of attachments; a daemon that can't be asked knows of none."""
     from hooknet.cli.client import ControlClient
+    from hooknet.cli.tables import counted
     from hooknet.errors import HooknetError, Kind
 
     try:
@@ -50,7 +51,7 @@ def require_nobody() -> None:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         raise HooknetError(
             Kind.REFUSED,
-            f"{len(names)} containers are attached: {', '.join(names[:NAMED])}{more}",
+            f"{counted(len(names), 'container')} still attached: {', '.join(names[:NAMED])}{more}",
             details="without hooknet podman can't detach them properly",
             hint="stop or remove them first, or give --force",
         )

@@ -35,7 +35,7 @@ class Line(Enum):
 
     SERVED = "somebody listens"
     DEAD = "nobody listens"
-    MISSING = "there is none"
+    MISSING = "there is no such socket"
     DENIED = "it may not be opened"
 
 

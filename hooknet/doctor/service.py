@@ -74,7 +74,10 @@ def check_status(host: Host, control: Path) -> Iterator[Finding]:
             "start it by its unit: systemctl restart hooknet; look for what `systemctl edit hooknet` changed",
         )
     if status["healthy"]:
-        yield ok(f"the daemon {status['version']} is healthy, with {status['counts']['leases']} leases")
+        held = status["counts"]["leases"]
+        yield ok(
+            f"the daemon {status['version']} is healthy and holds {held} lease{'' if held == 1 else 's'}"
+        )
     for one in status["problems"]:
         yield (note if status["healthy"] else problem)(
             one["what"], one["todo"] or "hooknet status; journalctl -u hooknet", one["why"]

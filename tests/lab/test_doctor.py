@@ -64,7 +64,7 @@ def test_a_running_daemon_is_asked_and_its_capabilities_are_seen(lan: Lan, machi
     machine.install("--network=lan", "--parent=host0")
     machine.start("web", network="lan")
     said = machine.hooknet("doctor", check=False).stdout
-    assert "is healthy, with 1 leases" in said
+    assert "is healthy and holds 1 lease" in said
 
 
 def test_no_server_one_and_several_are_told_apart(lab: Lab) -> None:

@@ -123,7 +123,7 @@ def test_uninstall_refuses_while_containers_are_attached_and_keeps_the_state(
     machine.start("web", network="lan")
     refused = machine.hooknet("uninstall", check=False)
     assert refused.returncode != 0
-    assert "1 containers are attached: web" in refused.stderr
+    assert "1 container still attached: web" in refused.stderr
     machine.podman("rm", "-f", "-t", "0", "web")
     assert "/var/lib/hooknet is kept" in machine.hooknet("uninstall").stdout
     assert machine("ls", "/var/lib/hooknet/hooknet.db").returncode == 0

@@ -52,6 +52,12 @@ def test_leases_of_one_network(daemon: Any, hooknet: Any) -> None:
 def test_no_leases_are_said_so(serve: Any, fake: Any, hooknet: Any) -> None:
     with serve(sources=fake.FakeSources(held=[])):
         assert hooknet("leases")[:2] == (0, "hooknet holds no leases\n")
+        assert hooknet("leases", "--timing")[:2] == (0, "hooknet holds no leases\n")
+
+
+def test_a_network_without_leases_is_named(daemon: Any, hooknet: Any) -> None:
+    for words in (("leases", "--network", "iott"), ("leases", "web", "--network", "iott")):
+        assert hooknet(*words)[:2] == (0, "hooknet holds no leases on network 'iott'\n")
 
 
 def test_one_lease_in_full_says_who_changed_what(daemon: Any, hooknet: Any) -> None:
@@ -276,6 +282,30 @@ def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
             main(words)
         assert stopped.value.code == 2
     assert "usage: hooknet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "usage", "says"),
+    [
+        (["leases", "--netwrk", "x"], "hooknet leases", "arguments: --netwrk; did you mean --network?"),
+        (["leases", "web", "db"], "hooknet leases", "arguments: db"),
+        (
+            ["plugins", "list", "--wach=1"],
+            "hooknet plugins list",
+            "arguments: --wach=1; did you mean --watch?",
+        ),
+        (["install", "--dryrun"], "hooknet install", "did you mean --dry-run?"),
+    ],
+)
+def test_an_unknown_option_shows_the_usage_of_its_command(
+    capsys: pytest.CaptureFixture[str], words: Any, usage: Any, says: Any
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"usage: {usage} ")
+    assert errors.rstrip().endswith(says)
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,23 @@ def test_a_good_file_is_ok(file: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("", "ok: nothing is set, everything has its default\n"),
+        ("[network.lan]\nacd = 'off'", ", 1 setting\n"),
+        ("[network.lan]\nacd = 'off'\nmetric = 5", ", 2 settings\n"),
+    ],
+)
+def test_what_is_set_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: Any, says: Any
+) -> None:
+    path = tmp_path / "hooknet.toml"
+    path.write_text(text)
+    assert main(["config", "check", "--config", str(path)]) == 0
+    assert capsys.readouterr().out.endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
         ("[daemon]\nlog_levle = 'debug'", "did you mean 'log_level'?"),
         ("[deamon]", "did you mean 'daemon'?"),
         ("[network.lan]\ntimeout = 0", "give a time from 1 to 300 seconds"),

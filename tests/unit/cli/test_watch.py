@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from argparse import ArgumentTypeError
 from typing import Any
 
 import pytest
@@ -60,5 +61,5 @@ def test_a_terminal_is_cleared_and_a_file_is_not(
 
 @pytest.mark.parametrize("text", ["0", "0.01", "-1", "1e9", "nan", "x"])
 def test_an_interval_that_makes_no_sense_is_refused(text: Any) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ArgumentTypeError, match=r"give 0\.1 to 86400 seconds"):
         reading.interval(text)

@@ -34,7 +34,7 @@ def test_a_problem_is_told_with_its_remedy_and_makes_it_exit_1(doctor, host):
     assert code == 1
     assert "BAD   there is no interface eth0" in out
     assert "      -> ip link" in out
-    assert out.endswith("\n1 problems\n")
+    assert out.endswith("\n1 problem\n")
 
 
 def test_a_note_is_no_problem(doctor, host):

@@ -249,12 +249,14 @@ class Daemon:
 
     async def _rebuild_from_podman(self, lost: LostJournal) -> None:
         with_proxy = PROXY in self._handed or self.config.netavark.proxy
-        podman = PodmansTraces(self.lifecycle.services.machine, with_proxy=with_proxy)
+        podman, is_whole = PodmansTraces(self.lifecycle.services.machine, with_proxy=with_proxy), True
         for url in self.config.podman.urls:
             traces = await podman.of(url)
             lost.rebuilt += Rebuilt(0, tuple(traces.left))
             lost.rebuilt += await self.lifecycle.rebuild(traces.found)
-        await asyncio.to_thread(self.journal.is_rebuilt)
+            is_whole &= traces.is_whole
+        if is_whole:  # else the next daemon asks again
+            await asyncio.to_thread(self.journal.is_rebuilt)
         self.bus.publish(
             "daemon", state="rebuilt", attachments=lost.rebuilt.kept, left=len(lost.rebuilt.left)
         )

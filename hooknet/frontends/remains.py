@@ -44,10 +44,11 @@ LONGEST_NOTE = 1 << 20
 
 @dataclass(slots=True)
 class Traces:
-    """What was found, and what is ours and can't be understood."""
+    """What was found, and what is ours and can't be understood. is_whole: whoever is there could be asked."""
 
     found: list[Trace] = field(default_factory=list)
     left: list[Leave] = field(default_factory=list)
+    is_whole: bool = True
 
 
 def of_libcni(folder: Path = NOTES) -> Traces:
@@ -91,7 +92,7 @@ class PodmansTraces:
         self._with_proxy = with_proxy
 
     async def of(self, url: str) -> Traces:
-        """Of all running containers of one podman. Waits for podman; a podman that can't be asked knows nothing."""
+        """Of all running containers of one podman, which is waited for. Where there is none, there is nothing."""
         traces = Traces()
         try:
             if await network_backend(url) != "netavark":
@@ -103,7 +104,10 @@ class PodmansTraces:
                 if listed.pid and ours.keys() & set(listed.networks):
                     await self._add(traces, url, listed, ours)
         except PodmanUnavailable as error:
-            log.warning("what runs under netavark is not known: %s", error)
+            traces.is_whole = error.absent
+            if not error.absent:
+                log.warning("what runs under netavark is not known: %s", error)
+                traces.left.append(Leave("what runs under netavark", str(error)))
         return traces
 
     def _is_ours(self, network: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from hooknet.cni.document import Section
-from hooknet.frontends.remains import _through_driver, of_libcni
+from hooknet.frontends import remains
+from hooknet.frontends.remains import PodmansTraces, _through_driver, of_libcni
 from hooknet.podman.listing import PodmanContainer
+from hooknet.podman.service import PodmanUnavailable
 
 CONFIG = {"cniVersion": "0.4.0", "name": "lan", "plugins": [{"type": "hooknet", "master": "eth7"}]}
 NOTE = {
@@ -63,6 +66,18 @@ def test_netavarks_setup_is_said_once_more_with_the_aliases_that_the_user_gave()
     part = Section({"Aliases": ["db", short, "c0"]})
     asked = _through_driver(listed, network, described, part, "eth0")
     assert (asked.aliases, asked.given["hostname"]) == (("db",), "c0")
+
+
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_podman_that_does_not_answer_is_not_one_that_knows_nothing(
+    absent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_answer(url: str) -> str:
+        raise PodmanUnavailable(url, "nobody answers", absent=absent)
+
+    monkeypatch.setattr(remains, "network_backend", no_answer)
+    traces = asyncio.run(PodmansTraces(None, with_proxy=True).of("unix:///p.sock"))  # type: ignore[arg-type]
+    assert (traces.is_whole, len(traces.left)) == (absent, 0 if absent else 1)
 
 
 def test_without_any_notes_there_is_nothing(tmp_path: Path) -> None:

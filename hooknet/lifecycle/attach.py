@@ -38,7 +38,7 @@ from hooknet.store.records import Record
 log = logging.getLogger(__name__)
 
 INFRA_CONTAINER = re.compile(r"[0-9a-f]{12}-infra")
-MAC_WAIT = 3.0
+MAC_WAIT = 3.0  # seconds, as all below
 MAC_POLL = 0.05
 CARRIER_POLL = 0.1
 RECENTLY = 3600.0

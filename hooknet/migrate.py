@@ -71,6 +71,8 @@ def plan(
         )
     changes = [change for move in moves for change in _changes(root, move)]
     notes = [f"{move.name}: {note}" for move in moves for note in move.notes]
+    if not names:
+        notes += [f"{path} is left alone: it is not valid JSON" for path in _broken(root, folders)]
     return Plan(tuple(changes), tuple(notes)), tuple(moves)
 
 
@@ -113,6 +115,16 @@ def _read(root: Root, path: Path) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) and isinstance(data.get("name"), str) else None
+
+
+def _broken(root: Root, folders: Collection[Path]) -> Iterator[Path]:
+    """Files that podman, too, can't read: a network that is not listed may be in one."""
+    for path in (folder / name for folder in folders for name in root.names(folder)):
+        if path.name.endswith(CNI_ENDINGS):
+            try:
+                json.loads(root.text(path) or "null")
+            except (ValueError, RecursionError):
+                yield path
 
 
 def _stem(name: str) -> str:

@@ -30,8 +30,11 @@ def check_rootless(host: Host) -> Iterator[Finding]:
 def check_podman(host: Host) -> Iterator[Finding]:
     """podman, its version, and files of its configuration that it can't use."""
     ran = host.run("podman", "--version")
-    if ran is None or ran.code:
+    if ran is None:
         yield problem("podman does not run here", "install podman: apt install podman, dnf install podman")
+        return
+    if ran.code:
+        yield problem(f"podman --version exits {ran.code}", "podman --version", last_line(ran.stderr))
         return
     yield ok(ran.stdout.strip())
     conf = read_conf(host)
@@ -42,6 +45,11 @@ def check_podman(host: Host) -> Iterator[Finding]:
             f"CONTAINERS_CONF is set here: podman reads {chosen} and nothing else",
             "unset it, or list hooknet's directory in that file",
         )
+
+
+def last_line(said: str) -> str:
+    """What a program that failed said at last."""
+    return "".join(said.strip().splitlines()[-1:])
 
 
 def check_backend(host: Host) -> Iterator[Finding]:
@@ -56,8 +64,8 @@ def check_backend(host: Host) -> Iterator[Finding]:
         case "cni":
             yield ok("podman uses CNI")
         case "":
-            said = ran.stderr.strip().splitlines()[-1:] if ran is not None else []
-            yield problem("podman does not tell its network back end", "podman info", " ".join(said))
+            said = last_line(ran.stderr) if ran is not None else ""
+            yield problem("podman does not tell its network back end", "podman info", said)
         case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
             yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
             yield ok(about_proxy(host))

@@ -191,7 +191,11 @@ def write_package(
             Kind.BAD_CONFIG, f"{folder} is there already", hint="choose another name or --directory"
         ) from None
     except OSError as error:
-        raise HooknetError(Kind.IO, f"can't write {folder}: {error.strerror}") from None
+        raise HooknetError(
+            Kind.IO,
+            f"can't write {folder}: {error.strerror}",
+            hint="--directory names a folder that is there",
+        ) from None
     return folder
 
 

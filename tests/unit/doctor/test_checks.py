@@ -66,6 +66,13 @@ def test_no_podman(host, findings):
     assert "apt install podman" in found.todo
 
 
+def test_a_podman_that_fails_is_told_in_its_own_words(host, findings):
+    host.answers["podman --version"] = Ran(1, "", "warning\nError: cannot resolve /nonexistent\n")
+    [found] = findings("podman")
+    assert (found.verdict, found.why) == (Verdict.PROBLEM, "Error: cannot resolve /nonexistent")
+    assert "apt install" not in found.todo
+
+
 def test_a_configuration_that_stops_podman_4(host, findings):
     host.write("etc/containers/containers.conf", "[network]\ncni_plugin_dirs = [{append=true}]\n")
     [found] = findings("podman")

@@ -155,6 +155,10 @@ def test_new_writes_a_package_and_never_over_another(capsys, tmp_path):
     assert f"cd {tmp_path / 'hooknet-mine'} && {sys.executable} -m pip install '.[test]'" in said
     with pytest.raises(HooknetError, match="is there already"):
         hooknet("new", "mine", "--directory", str(tmp_path))
+    with pytest.raises(
+        HooknetError, match="No such file or directory; --directory names a folder that is there"
+    ):
+        hooknet("new", "mine", "--directory", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("name", ["Mine", "my plugin", "../x", "allow", ""])

@@ -134,7 +134,9 @@ def test_what_does_not_lease_is_left_alone(machine):
     machine.netavark(ipam_options={"driver": "host-local"})
     machine.place(NET_D, "broken.conflist").write_text("{")
     machine.place(NET_D, "list.json").write_text("[]")
-    assert machine.plan()[1] == ()
+    made, moves = machine.plan()
+    assert moves == ()
+    assert made.notes == (f"{NET_D}/broken.conflist is left alone: it is not valid JSON",)
 
 
 def test_what_could_not_work_is_said_now(machine):

@@ -76,9 +76,8 @@ class Checker:
         if since is None and not settings.probe_server:
             return
         if await servers_offering(self._services, found):
-            self._leases.silent_parents.pop(
-                found.name, None
-            )  # whoever asks us first must not wait for an ADD
+            # whoever asks us first must not wait for an ADD
+            self._leases.silent_parents.pop(found.name, None)
             return
         if since is None:
             raise _unavailable(

@@ -75,9 +75,8 @@ def open_database(path: Path, now: float) -> Opened:
                 hint="check the disk and its mount",
             ) from error
     aside = path.with_name(f"{path.name}.corrupt-{int(now)}")
-    with contextlib.suppress(
-        OSError
-    ):  # on a disk that is full too, it is rebuilt by this daemon or not at all
+    # on a disk that is full too, it is rebuilt by this daemon or not at all
+    with contextlib.suppress(OSError):
         _note(rebuilding(path), aside.name)
     path.rename(aside)
     for suffix in ("-wal", "-shm"):

@@ -30,18 +30,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from dataclasses import replace
     from os import environ
 
-    from hooknet.install.plan import read_conf
+    from hooknet.install.plan import DROP_IN_DIR, read_conf
     from hooknet.migrate import NETAVARK_NETWORKS, plan
+    from hooknet.shim.install import PLUGIN
 
     args.dry_run = args.dry_run or not args.apply
     root = root_of(args)
-    folders = dict.fromkeys((read_conf(root, environ).networks, NETAVARK_NETWORKS))
+    conf = read_conf(root, environ)
+    folders = dict.fromkeys((conf.networks, NETAVARK_NETWORKS))
     made, moves = plan(root, tuple(folders), args.names, to_netavark=args.to_netavark)
     for move in moves:
         for said in move.says:
             print(text(f"{move.name}: {said}"))
+    searched = conf.driver_dirs if args.to_netavark else (*conf.plugin_dirs, DROP_IN_DIR, *conf.driver_dirs)
+    if moves and not any(root.exists(folder / PLUGIN) for folder in searched):
+        how = "hooknet install --netavark" if args.to_netavark else "hooknet install"
+        made = replace(made, notes=(*made.notes, f"podman finds no plugin {PLUGIN} yet: {how}"))
     code = follow(made, root, dry_run=args.dry_run)
     if made.changes and args.dry_run:
         print("nothing was changed; hooknet migrate --apply does it")

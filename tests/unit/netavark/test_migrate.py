@@ -193,3 +193,21 @@ def test_the_command_only_says_it_until_it_is_asked_to_apply(machine, capsys):
     assert "lan: macvlan on eno1 with dhcp becomes hooknet" in said
     assert "--apply" in said
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "how"),
+    [
+        ((), "usr/local/libexec/cni", "hooknet install\n"),
+        (("--to-netavark",), "usr/local/libexec/netavark", "hooknet install --netavark\n"),
+    ],
+)
+def test_a_plugin_that_is_not_installed_yet_is_told(machine, capsys, words, folder, how):
+    machine.cni(MACVLAN)
+    note = "note: podman finds no plugin hooknet yet: "
+    assert main(["migrate", *words, f"--root={machine.path}"]) == 0
+    assert note + how in capsys.readouterr().out
+    (machine.path / folder).mkdir(parents=True)
+    (machine.path / folder / "hooknet").touch()
+    assert main(["migrate", *words, f"--root={machine.path}"]) == 0
+    assert note not in capsys.readouterr().out

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "tests" / "lab"))  # the lab of the tests is the lab of the benchmark
@@ -47,7 +47,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument(
         "--smoke", action="store_true", help="everything once, small: that it works, not how fast"
     )
-    words.add_argument("--docs", action="store_true", help="write the results into docs/benchmarks.*")
+    words.add_argument(
+        "--docs", action="store_true", help="write the results into docs/benchmarks.*; other rows stay there"
+    )
     words.add_argument("--out", type=Path, default=ROOT / ".cache" / "bench", help="where the results go")
     return words
 
@@ -79,18 +81,22 @@ def show(asked: argparse.Namespace, name: str, text: str) -> None:
 
 def results(asked: argparse.Namespace, wanted: list[str], references: list[Reference], sizes: object) -> None:
     about = report.machine()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in wanted:
         print(f"… {name}", file=sys.stderr, flush=True)
-        rows += measure(name, references, sizes)
+        rows += [report.row_json(row) for row in measure(name, references, sizes)]
         (asked.out / "results.json").write_text(report.as_json(about, rows), encoding="utf-8")
     about["load_after"] = os.getloadavg()[0]
-    show(asked, "table", report.table(rows))
+    places = [asked.out / "results"]
+    if asked.docs:
+        rows = report.merged(PAGE.with_suffix(".json"), rows)
+        places.append(PAGE.with_suffix(""))
+    shown = [report.row_from(row) for row in rows]
+    show(asked, "table", report.table(shown))
     show(asked, "machine", report.machine_text(about))
-    places = [asked.out / "results"] + ([PAGE.with_suffix("")] if asked.docs else [])
     for place in places:
         place.with_suffix(".json").write_text(report.as_json(about, rows), encoding="utf-8")
-        place.with_suffix(".svg").write_text(svg(rows), encoding="utf-8")
+        place.with_suffix(".svg").write_text(svg(shown), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,19 +7,18 @@ import os
 import platform
 import re
 import statistics
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from figures import number, p95
+from figures import Goal, Row, number, p95
 from lab.process import run
 from peers import DEBIAN, debian_version
 from single import STARTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from figures import Row
 
 FIRST_COLUMNS = ("hooknet", "drop-in", "floor", STARTED, "none", DEBIAN)
 
@@ -83,8 +82,8 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, "", *(f"[{n}] {note}." for n, note in enumerate(notes, 1))])
 
 
-def as_json(about: dict[str, Any], rows: Sequence[Row]) -> str:
-    return json.dumps({"machine": about, "rows": [row_json(row) for row in rows]}, indent=1) + "\n"
+def as_json(about: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps({"machine": about, "rows": rows}, indent=1) + "\n"
 
 
 def row_json(row: Row) -> dict[str, Any]:
@@ -93,10 +92,25 @@ def row_json(row: Row) -> dict[str, Any]:
         "label": row.label,
         "unit": row.unit,
         "values": {name: round(value, 4) for name, value in row.values.items()},
-        "goals": [{"goal": goal.words(row.unit), "verdict": text} for goal, text in row.verdicts()],
+        "goals": [asdict(goal) | {"verdict": text} for goal, text in row.verdicts()],
         "note": row.note,
+        "subject": row.subject,
         "samples": {name: spread(some) for name, some in row.samples.items()},
     }
+
+
+def row_from(kept: dict[str, Any]) -> Row:
+    """The row again, without its samples."""
+    goals = tuple(Goal(limit=goal["limit"], of=goal["of"], times=goal["times"]) for goal in kept["goals"])
+    words = {name: kept[name] for name in ("key", "label", "unit", "values", "note", "subject")}
+    return Row(**words, goals=goals)
+
+
+def merged(path: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These rows, and those of earlier runs that were not measured now, in their order."""
+    new = {row["key"]: row for row in rows}
+    old = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return [*(new.pop(row["key"], row) for row in old), *new.values()]
 
 
 def spread(samples: Sequence[float]) -> dict[str, float]:

@@ -201,5 +201,5 @@ def test_the_list_tells_processes_networks_and_pods(podman_world):
     )
     assert listed.pid > 0
     assert listed.labels == {"x": "y"}
-    assert infra.infra
+    assert infra.pod is not None
     assert listing.unavailable == ()

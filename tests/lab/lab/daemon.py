@@ -27,6 +27,10 @@ START_WITHIN = 20.0
 """Seconds from start to `ready`: a loaded machine with two cores imports slowly."""
 
 
+OF_PLUGINS = (Path("/tmp"), Path("/mnt"))
+"""Where the plugins and the programs of tests write, which a hardened daemon may too."""
+
+
 class Daemon(Program):
     """`hooknet daemon`, and the command line that talks to it."""
 
@@ -55,8 +59,8 @@ class Daemon(Program):
         super().__init__(command, folder / "daemon.log", env=env)
 
     def _confinement(self) -> list[str]:
-        """With HOOKNET_LAB_HARDENED=1: the unit's capabilities and mounts. /tmp: what tests' plugins write."""
-        return hardened.prefix(self.run_dir, self.state_dir, Path("/tmp")) if hardened.wanted() else []
+        """With HOOKNET_LAB_HARDENED=1: the unit's capabilities and mounts."""
+        return hardened.prefix(self.run_dir, self.state_dir, *OF_PLUGINS) if hardened.wanted() else []
 
     @property
     def cni_socket(self) -> Path:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import msgspec
 
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import INFINITE
 
 
 class _Seconds:
@@ -34,8 +35,7 @@ Duration = Annotated[float, _Seconds()]
 """Seconds; in TOML also text such as "90s", "5m", "1.5h", "2d", "infinite"."""
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-INFINITE = "infinite"
-INFINITE_SECONDS = 0xFFFFFFFF  # RFC 2131 section 3.3
+FOREVER = "infinite"
 LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 FOREIGN = frozenset({IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, Path})
@@ -50,8 +50,8 @@ def parse_duration(value: Any) -> float:
     """Seconds from a number or from text such as "90s", "5m", "1.5h", "2d", "infinite". Raises ValueError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LONGEST:
         seconds = float(value)
-    elif isinstance(value, str) and value == INFINITE:
-        seconds = float(INFINITE_SECONDS)
+    elif isinstance(value, str) and value == FOREVER:
+        seconds = float(INFINITE)
     elif isinstance(value, str) and (
         found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)", value.strip())
     ):

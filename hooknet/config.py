@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hooknet.binding import Duration, bad_value, bind, unknown_key
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import INFINITE
 
 DEFAULT_CONFIG = Path("/etc/hooknet/hooknet.toml")
 DEFAULT_RUN_DIR = Path("/run/hooknet")
@@ -76,7 +77,7 @@ class NetworkSettings:
             client_id_bytes(self.client_id)
         if not 1 <= self.timeout <= 300:  # noqa: PLR2004 - seconds
             raise bad_value("timeout", self.timeout, "a time from 1 to 300 seconds")
-        if self.lease_time is not None and not 1 <= self.lease_time <= 0xFFFFFFFF:  # noqa: PLR2004
+        if self.lease_time is not None and not 1 <= self.lease_time <= INFINITE:
             raise bad_value("lease_time", self.lease_time, '1 to 4294967294 seconds, or "infinite"')
         if self.metric is not None and not 0 <= self.metric <= 0xFFFFFFFF:  # noqa: PLR2004
             raise bad_value("metric", self.metric, "0 to 4294967295")

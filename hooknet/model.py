@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
+INFINITE = 0xFFFFFFFF
+"""A lease time without an end, in the seconds of options 51, 58 and 59 (RFC 2131 section 3.3)."""
 SHORT_ID = 12
 """Characters of a container id in podman's short form, which podman also uses as a name."""
 

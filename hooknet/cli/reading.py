@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EVERY = 2.0
+SHORTEST, LONGEST = 0.1, 86400.0
+"""Seconds between two looks: often enough for eyes, at least once a day."""
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
@@ -60,9 +62,9 @@ def interval(text: str) -> float:
 
     with suppress(ValueError):
         seconds = float(text)
-        if 0.1 <= seconds <= 86400:  # noqa: PLR2004 - often enough for eyes, at least once a day
+        if SHORTEST <= seconds <= LONGEST:
             return seconds
-    raise ArgumentTypeError(f"{text!r} is no interval; give 0.1 to 86400 seconds")
+    raise ArgumentTypeError(f"{text!r} is no interval; give {SHORTEST:g} to {LONGEST:g} seconds")
 
 
 def client(args: argparse.Namespace) -> ControlClient:

@@ -103,5 +103,9 @@ def _runtime_config(part: dict[str, Any], note: Section) -> dict[str, Any]:
 
 def _args(note: Section) -> str:
     """CNI_ARGS, which libcni keeps as pairs."""
-    pairs = [pair for pair in note.items("cniArgs") if isinstance(pair, list) and len(pair) == 2]  # noqa: PLR2004
-    return ";".join(f"{key}={value}" for key, value in pairs)
+    found = []
+    for pair in note.items("cniArgs"):
+        match pair:
+            case [key, value]:
+                found.append(f"{key}={value}")
+    return ";".join(found)

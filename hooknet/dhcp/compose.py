@@ -29,6 +29,7 @@ from hooknet.dhcp import names
 from hooknet.dhcp.messages import BROADCAST_FLAG, Message, MessageType
 from hooknet.dhcp.options import Code
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import INFINITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +43,6 @@ DEFAULT_PARAMETERS: tuple[int, ...] = (1, 121, 3, 33, 6, 15, 119, 12, 26, 28, 42
 MIN_MAX_SIZE = 576
 """RFC 2132 section 9.10: the smallest option 57."""
 MAX_SECS = 0xFFFF
-INFINITE = 0xFFFFFFFF
 MAX_OPTION = 255
 MAX_ADDED = 1024
 """Bytes of options in one message: it leaves in one Ethernet frame."""

@@ -29,7 +29,7 @@ from hooknet.dhcp import names, values
 from hooknet.dhcp.accept import granted_network, refusal_of_grant
 from hooknet.dhcp.messages import BadMessage, Message
 from hooknet.dhcp.options import Code
-from hooknet.model import Lease, Route
+from hooknet.model import INFINITE, Lease, Route
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def to_lease(
         mac=mac,
         client_id=client_id,
         obtained=obtained,
-        lease_time=None if message.lease_time == values.INFINITE else message.lease_time,
+        lease_time=None if message.lease_time == INFINITE else message.lease_time,
         t1=t1,
         t2=t2,
         hostname=given_name(options) or hostname,
@@ -87,7 +87,7 @@ def renewal_times(options: Mapping[int, bytes], lease_time: int) -> tuple[int | 
 
     A lease of one second has no room for either: both are its end.
     """
-    if lease_time == values.INFINITE:
+    if lease_time == INFINITE:
         return None, None
     t2 = values.seconds(options.get(Code.T2, b"")) or 0
     if not 1 < t2 < lease_time:  # 1 leaves no room for T1

@@ -28,7 +28,7 @@ MAX_ROUTES = 256
 MAX_TEXT = 1024
 MIN_MTU = 68
 """RFC 791: every link carries 68 bytes; RFC 2132 section 5.1: the smallest legal value."""
-INFINITE = 0xFFFFFFFF
+ALL_ONES = 0xFFFFFFFF
 """RFC 2131 section 3.3."""
 
 POINT_TO_POINT = 31
@@ -85,7 +85,7 @@ def prefix_length(raw: bytes) -> int | None:
     if len(raw) != ADDRESS_LENGTH:
         return None
     mask = int.from_bytes(raw, "big")
-    host_bits = mask ^ INFINITE
+    host_bits = mask ^ ALL_ONES
     return 32 - host_bits.bit_length() if mask and not host_bits & (host_bits + 1) else None
 
 

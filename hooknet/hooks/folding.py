@@ -15,14 +15,13 @@ from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import Any
 
-from hooknet.model import LeaseRequest, MacOrigin
+from hooknet.model import INFINITE, LeaseRequest, MacOrigin
 
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 NAME_MOST = 253  # RFC 1035 section 2.3.4, without the root's dot
 OPTION_MOST = 255  # bytes of one option, RFC 2132 section 2
 OPTIONS_MOST = 1024  # bytes of all further options: the message must fit a frame
-LEASE_TIME_MOST = 0xFFFFFFFF  # RFC 2131 section 3.3: infinite
 CLIENT_ID_LEAST = 2  # RFC 2132 section 9.14
 
 RESERVED: Mapping[int, str] = {
@@ -116,7 +115,7 @@ def check_requested_address(value: Any) -> str:
 
 
 def check_lease_time(value: Any) -> str:
-    fits = value is None or (type(value) is int and 1 <= value <= LEASE_TIME_MOST)
+    fits = value is None or (type(value) is int and 1 <= value <= INFINITE)
     return "" if fits else "not whole seconds from 1 to 4294967295"
 
 

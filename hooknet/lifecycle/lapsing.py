@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hooknet.model import INFINITE
 from hooknet.store.records import Record
-
-INFINITE = 0xFFFFFFFF  # RFC 2131 section 3.3
 
 
 def release_due(record: Record) -> float | None:

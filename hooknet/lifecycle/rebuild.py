@@ -21,11 +21,11 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from hooknet.dhcp.effects import Binding
 from hooknet.kernel.links import LinkState, Parent, find_macvlans_of
+from hooknet.kernel.parents import MACVLAN
 from hooknet.lifecycle.requests import AttachRequest
 from hooknet.model import AttachmentKey, Lease
 from hooknet.store.records import NetnsKey
 
-MACVLAN = "macvlan"
 UNKNOWN_SERVER = IPv4Address(0)
 UNKNOWN_END = 3600
 """Seconds for which an address without an end is kept when no server answers."""

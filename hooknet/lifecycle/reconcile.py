@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 
 from hooknet.errors import HooknetError
+from hooknet.kernel.parents import MACVLAN
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.ending import Endings
@@ -27,7 +28,6 @@ from hooknet.store.records import Process
 log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = 8
-MACVLAN = "macvlan"
 
 
 class Reconciler:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hooknet.cni.compose import lease_dns, lease_routes
 from hooknet.cni.names import ifname_flaw, is_identifier, parse_mac
 from hooknet.errors import HooknetError, Kind
-from hooknet.model import SHORT_ID
+from hooknet.model import INFINITE, SHORT_ID
 from hooknet.netavark.protobuf import BadProtobuf, read_fields, write_text_field, write_varint_field
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SERVICE = "/netavark_proxy.NetavarkProxy/"
 V4 = 0
-INFINITE = 0xFFFFFFFF
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 TEXTS = {
     1: "host_iface",

@@ -61,7 +61,7 @@ def test_fault_17_a_list_is_bounded() -> None:
     [
         (b"\0\0\0\1", 1),
         (b"\x80\0\0\0", 1 << 31),
-        (b"\xff" * 4, values.INFINITE),
+        (b"\xff" * 4, values.ALL_ONES),
         (b"\0\0\1", None),
         (b"", None),
     ],

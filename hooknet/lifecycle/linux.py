@@ -19,6 +19,7 @@ from hooknet.kernel import addresses, fixed, links, neighbours, netns, packet, p
 from hooknet.kernel.addresses import Plan
 from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
+from hooknet.kernel.parents import MACVLAN
 from hooknet.kernel.pool import KernelPool
 from hooknet.lifecycle.ports import Link, Netns, Packet
 from hooknet.lifecycle.requests import LinkWanted
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MACVLAN = "macvlan"
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 CHADDR = slice(28, 34)
 """Where a DHCP message has its client's MAC (RFC 2131 section 2), and an ARP packet its sender's (RFC 826)."""
@@ -125,11 +125,11 @@ class LinuxLine:
                 mac = await self._run(neighbours.next_hop, self._ifname, asked)
             except (HooknetError, OSError) as error:
                 log.debug("the next hop to %s can't be told: %s", asked, error)
+        self._finding = None
+        self._loop.add_reader(socket.fileno(), self._answered, socket)
         if self._deliver is not None:
             known = packet.UNKNOWN_MAC if mac is None else mac
             self._deliver([replace(one, source_mac=known) if one.source == asked else one for one in packets])
-        self._finding = None
-        self._loop.add_reader(socket.fileno(), self._answered, socket)
 
 
 class LinuxArpLine:

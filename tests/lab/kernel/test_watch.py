@@ -113,7 +113,7 @@ class Deaf:
         raise BlockingIOError
 
 
-def test_lost_notifications_are_made_up_for_by_a_dump(lan, monkeypatch) -> None:
+def test_fault_36_lost_notifications_are_made_up_for_by_a_dump(lan, monkeypatch) -> None:
     subscribe = watch.subscribe
     monkeypatch.setattr(watch, "subscribe", lambda: Deaf(subscribe()))
 
@@ -124,7 +124,7 @@ def test_lost_notifications_are_made_up_for_by_a_dump(lan, monkeypatch) -> None:
     watching(lan, script)
 
 
-def test_a_real_overflow_is_noticed_and_made_up_for(lan, monkeypatch) -> None:
+def test_fault_36_a_real_overflow_is_noticed_and_made_up_for(lan, monkeypatch) -> None:
     subscribe = watch.subscribe
 
     def small():
@@ -148,7 +148,7 @@ def test_a_real_overflow_is_noticed_and_made_up_for(lan, monkeypatch) -> None:
     assert len(dumps) > 1
 
 
-def test_a_dump_that_fails_is_tried_again(lan, monkeypatch) -> None:
+def test_fault_36_a_dump_that_fails_is_tried_again(lan, monkeypatch) -> None:
     snapshot, failures = watch.snapshot, [OSError(errno.ENOBUFS, "no")]
     monkeypatch.setattr(watch, "AGAIN", 0.01)
 

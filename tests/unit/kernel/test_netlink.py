@@ -93,13 +93,13 @@ def test_answers_to_somebody_elses_question_are_not_taken(kernel) -> None:
     ],
     ids=["in the middle", "at the end", "EINTR", "ENOBUFS", "refused with EINTR"],
 )
-def test_a_dump_that_can_not_be_trusted_is_made_again(kernel, spoilt) -> None:
+def test_fault_36_a_dump_that_can_not_be_trusted_is_made_again(kernel, spoilt) -> None:
     netlink, wires = kernel(spoilt, [link(2, 5), done(2)])
     assert indices(netlink.dump(messages.get_links())) == [5]
     assert wires[0].is_closed
 
 
-def test_a_dump_that_is_never_whole_ends_in_words(kernel) -> None:
+def test_fault_36_a_dump_that_is_never_whole_ends_in_words(kernel) -> None:
     netlink, wires = kernel(*[[link(n, 1, INTERRUPTED), done(n)] for n in range(1, 6)], [])
     with pytest.raises(HooknetError) as caught:
         netlink.dump(messages.get_links())

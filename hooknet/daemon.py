@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 DATABASE = "hooknet.db"
 TOMBSTONES = "tombstones"
 PLUGIN_PATIENCE = 2.0
+TO_REBUILD_ONE = 3.0
+"""Seconds that the attachment of a corrupt journal may take at the start: plugins are asked, addresses looked up."""
 MEMORY_DAYS = 180
 SECONDS_A_DAY = 86400
 HEALTH_INTERVAL = 5.0
@@ -244,6 +246,7 @@ class Daemon:
         """From libcni's notes before anybody is served; podman must be waited for, so its own comes beside that."""
         traces = await asyncio.to_thread(of_libcni)
         self.lost = LostJournal(set_aside, Rebuilt(0, tuple(traces.left)))
+        self._notifier.extend(TO_REBUILD_ONE * len(traces.found))
         self.lost.rebuilt += await self.lifecycle.rebuild(traces.found)
         self.lifecycle.services.spawn(self._rebuild_from_podman(self.lost), "rebuilding from podman")
 

@@ -53,6 +53,11 @@ class Notifier:
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={status}")
 
+    def extend(self, seconds: float) -> None:
+        """The start may take this long from now, also where the unit allows less (EXTEND_TIMEOUT_USEC)."""
+        if seconds > 0:
+            self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000:.0f}")
+
     def stopping(self) -> None:
         self._send("STOPPING=1")
 

@@ -81,6 +81,9 @@ def test_the_notifier_speaks_to_systemd(tmp_path: Path) -> None:
         assert systemd.recv(100) == b"READY=1\nSTATUS=serving"
         notifier.watchdog()
         assert systemd.recv(100) == b"WATCHDOG=1"
+        notifier.extend(0)  # nothing to wait for: nothing said
+        notifier.extend(4.5)
+        assert systemd.recv(100) == b"EXTEND_TIMEOUT_USEC=4500000"
         notifier.stopping()
         assert systemd.recv(100) == b"STOPPING=1"
     assert notifier.watchdog_interval == pytest.approx(5)

@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from hooknet.cni.envelope import LARGEST_TOMBSTONE, Tombstone, parse_tombstone
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"\d{1,20}-\d{1,10}")
 SET_ASIDE = ".bad"
 WRITABLE_BY_OTHERS = 0o022
+TICK_NS = 1_000_000_000
+"""Nanoseconds, more than a file system's tick: two changes within one tick bear the same time."""
 DONE = "%s: detached now, as was asked while no daemon answered"
 
 
@@ -53,9 +56,13 @@ class Tombstones:
         self._driver = DriverVerbs(lifecycle)
         self._owner = owner
         self._lock = asyncio.Lock()
+        self._quiet: int | None = None
+        """The folder's st_ctime_ns when it was seen empty, long enough after its last change."""
 
     async def collect(self) -> int:
         """Do what was left, oldest first. Returns how many were done. Never raises."""
+        if self._is_unchanged():
+            return 0
         async with self._lock:
             try:
                 folder = self._open()
@@ -68,6 +75,13 @@ class Tombstones:
                 return await self._collect(folder)
             finally:
                 os.close(folder)
+
+    def _is_unchanged(self) -> bool:
+        """Whether nothing was left since the folder was seen empty: each ADD asks, and hardly ever is there news."""
+        try:
+            return self._quiet is not None and self._folder.stat().st_ctime_ns == self._quiet
+        except OSError:
+            return False
 
     def _open(self) -> int:
         folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -87,8 +101,9 @@ class Tombstones:
             )
 
     async def _collect(self, folder: int) -> int:
-        done = 0
+        done, changed = 0, os.fstat(folder).st_ctime_ns
         names = [name for name in os.listdir(folder) if NAME.fullmatch(name)]
+        self._quiet = None if names or time.time_ns() - changed < TICK_NS else changed
         for name in sorted(names, key=lambda name: int(name.partition("-")[0])):
             try:
                 await self._replay(parse_tombstone(self._read(folder, name)))

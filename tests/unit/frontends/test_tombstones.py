@@ -174,6 +174,28 @@ def test_two_collections_at_once_do_each_tombstone_once_and_both_wait(place, lif
     assert len(lifecycle.seen("detach")) == 1
 
 
+def test_a_folder_that_was_empty_is_listed_again_only_after_a_change(place, lifecycle, monkeypatch):
+    looks = []
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: looks.append(folder) or listdir(folder))
+    tombstones = Tombstones(place, lifecycle, owner=os.getuid())
+
+    def collect():
+        return asyncio.run(tombstones.collect())
+
+    assert (collect(), collect(), len(looks)) == (0, 0, 2)  # just made: a file may come within the same tick
+    monkeypatch.setattr("hooknet.frontends.tombstones.TICK_NS", 0)
+    assert (collect(), collect(), collect(), len(looks)) == (0, 0, 0, 3)
+    leave(place)
+    assert (collect(), len(looks)) == (1, 4)
+    assert (collect(), len(looks)) == (0, 5)  # its removal was a change as well
+    place.chmod(0o777)
+    leave(place)
+    assert (collect(), len(looks)) == (0, 5)  # others may write there now: not trusted, not even listed
+    place.chmod(0o700)
+    assert collect() == 1
+
+
 def test_the_real_shims_tombstone_is_understood(folder, place, collect, lifecycle):
     async def leave_one():
         shim = folder / "hooknet"

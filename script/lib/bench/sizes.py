@@ -16,7 +16,7 @@ class Sizes:
 
     rounds: int = 40
     bursts: tuple[tuple[int, int], ...] = ((10, 5), (50, 5), (200, 3))
-    runs: int = 15
+    runs: int = 40
     crowd: tuple[int, ...] = (200, 1000)
     patience: float = 8.0
     t1: int = 10

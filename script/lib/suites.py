@@ -16,10 +16,12 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 
+APART = ("cni", "netavark", "plugins", "test_hardened.py")
 SUITES = {
     "unit": ["tests/unit", "tests/sim", "tests/docs"],
-    "lab": ["tests/lab", *(f"--ignore=tests/lab/{part}" for part in ("cni", "netavark", "plugins"))],
+    "lab": ["tests/lab", *(f"--ignore=tests/lab/{part}" for part in APART)],
     "more lab": ["tests/lab/cni", "tests/lab/netavark", "tests/lab/plugins", "tests/crash"],
+    "hardened": ["tests/lab/test_hardened.py"],
 }
 COUNTED = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)

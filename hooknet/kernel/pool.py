@@ -1,4 +1,4 @@
-"""Threads for kernel calls: they block (deleting a macvlan ~20 ms, closing a packet socket ~15 ms), the
+"""Threads for kernel calls: they block (deleting a macvlan and closing a packet socket 15 ms and more), the
 loop must not.
 
 Rules. A worker that enters a network namespace comes back before it takes other work; one that can't come
@@ -60,20 +60,20 @@ class KernelPool:
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker, in the daemon's own network namespace."""
-        return await self._call(lambda: fn(*args, **kwargs))
+        return await self._awaited_call(self._begin(lambda: fn(*args, **kwargs)))
 
     async def run_in(self, netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker inside `netns` (or the namespace of that descriptor).
 
         Raises BAD_NETNS when it can't be entered, INTERNAL when the worker could not return and was ended.
         """
-        fd = netns.fd if isinstance(netns, Netns) else netns
+        return await self._awaited_call(self._begin(_inside(netns, fn, *args, **kwargs)))
 
-        def inside() -> T:
-            with entered(fd):
-                return fn(*args, **kwargs)
-
-        return await self._call(inside)
+    def start_in(
+        self, netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """As `run_in`, but nobody has to wait. `netns` must stay open until `fn` has begun."""
+        return self._begin(_inside(netns, fn, *args, **kwargs))
 
     def discard(self, thing: Closable) -> None:
         """Close `thing` in a worker some time soon. Callable from any thread, and after `close`."""
@@ -100,10 +100,13 @@ class KernelPool:
         for worker in workers:
             worker.join(timeout)
 
-    async def _call(self, fn: Callable[[], T]) -> T:
+    def _begin(self, fn: Callable[[], T]) -> asyncio.Future[T]:
         loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._submit(_job(fn, future, loop))
+        return future
+
+    async def _awaited_call(self, future: asyncio.Future[T]) -> T:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -169,6 +172,16 @@ class KernelPool:
 
     def _has_news(self) -> bool:
         return bool(self._awaited or self._discarded or self._closed)
+
+
+def _inside(netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+    fd = netns.fd if isinstance(netns, Netns) else netns
+
+    def inside() -> T:
+        with entered(fd):
+            return fn(*args, **kwargs)
+
+    return inside
 
 
 def _job(fn: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> Job:

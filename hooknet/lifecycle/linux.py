@@ -210,11 +210,14 @@ class LinuxNetns:
     async def macs(self) -> frozenset[str]:
         return frozenset(link.mac for link in await self._pool.run_in(self._where, links.list_links))
 
-    async def delete_link(self, ifname: str, mac: str | None) -> bool:
-        kind = MACVLAN if mac is None else None
-        return await self._pool.run_in(
-            self._where, links.delete_link, ifname, expected_mac=mac, expected_kind=kind
-        )
+    async def delete_link(self, ifname: str, mac: str | None) -> None:
+        deletion = links.Deletion(ifname, expected_mac=mac, expected_kind=MACVLAN if mac is None else None)
+        carried_out = self._pool.start_in(self._where, deletion.run)
+        carried_out.add_done_callback(deletion.end)
+        if await self._pool.run_in(self._where, deletion.wait):
+            carried_out.add_done_callback(_left_behind)
+        else:
+            await carried_out
 
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         return await self._pool.run_in(self._where, addresses.apply, ifname, plan, previous)
@@ -317,6 +320,12 @@ class LinuxMachine:
 
     def process_started(self, pid: int) -> int | None:
         return process.process_start(pid)
+
+
+def _left_behind(deletion: asyncio.Future[bool]) -> None:
+    """The link is gone; what the kernel says about its freeing changes nothing."""
+    if (error := deletion.exception()) is not None:
+        log.debug("a link that is gone was not freed in peace: %s", error)
 
 
 def next_hop(effect: Send) -> str:

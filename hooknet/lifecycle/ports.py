@@ -1,6 +1,6 @@
 """What the lifecycle needs of the machine, as protocols: the daemon gives it Linux, tests may give it a fake.
 
-Every kernel call can block (deleting a macvlan takes about 20 ms), so all of it is awaited. A `Netns` is opened
+Every kernel call can block (closing a packet socket takes about 15 ms), so all of it is awaited. A `Netns` is opened
 once per operation, checked against the inode that the journal knows, and closed at the operation's end: nothing
 here holds a descriptor into a container's netns between exchanges.
 """
@@ -85,8 +85,8 @@ class Netns(Protocol):
     async def macs(self) -> Collection[str]:
         """The MACs of all interfaces inside, whoever made them."""
 
-    async def delete_link(self, ifname: str, mac: str | None) -> bool:
-        """Delete our macvlan (the one with `mac` where it is given). False when there was none."""
+    async def delete_link(self, ifname: str, mac: str | None) -> None:
+        """Delete our macvlan (the one with `mac` where it is given), if there is one; until nobody can see it."""
 
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         """Returns what the kernel did not take and the container can live without, in words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -224,6 +225,49 @@ def test_a_link_with_another_mac_than_expected_is_not_deleted(lan) -> None:
     assert not space.run(links.delete_link, "eth0", expected_mac="02:00:00:00:00:99")
     assert not space.run(links.delete_link, "eth0", expected_kind="veth")
     assert space.run(links.delete_link, "eth0", expected_mac=MAC.upper())
+
+
+def deletion(space, **expected) -> tuple[bool, object]:
+    """What is seen of a deletion from a second thread in its netns, and what the deletion itself says."""
+    going = links.Deletion("eth0", **({"expected_mac": None, "expected_kind": None} | expected))
+    with ThreadPoolExecutor(2) as threads:
+        seen = threads.submit(space.run, going.wait)
+        said = threads.submit(space.run, going.run)
+        said.add_done_callback(going.end)
+        gone = seen.result(10)
+        assert gone is ("eth0" not in names(space))
+        return gone, said.result(10)
+
+
+def test_a_deletion_is_over_when_nobody_can_see_the_link(lan) -> None:
+    space = lan.attach()
+    assert deletion(space) == (True, True)
+    assert names(space) == {"lo"}
+
+
+def test_name_and_mac_are_free_as_soon_as_the_link_is_gone(lan) -> None:
+    space, other = lan.attach(), lan.container()
+    with ThreadPoolExecutor(2) as threads:
+        for again in (other, space, space):
+            holder = next(one for one in (space, other) if "eth0" in names(one))
+            going = links.Deletion("eth0", expected_mac=MAC, expected_kind=None)
+            freed = threads.submit(holder.run, going.run)
+            assert threads.submit(holder.run, going.wait).result(10)
+            make(lan, again)
+            assert freed.result(10)
+            assert "eth0" in names(again)
+
+
+def test_a_deletion_that_is_refused_is_told_by_its_result(lan) -> None:
+    space = lan.attach()
+    assert deletion(space, expected_mac="02:00:00:00:00:99") == (False, False)
+    assert names(space) == {"lo", "eth0"}
+
+
+def test_a_deletion_that_never_began_keeps_nobody_waiting(lan) -> None:
+    going = links.Deletion("eth0", expected_mac=None, expected_kind=None)
+    going.end()
+    assert lan.attach().run(going.wait) is False
 
 
 def test_a_mac_is_set_on_a_link_that_is_up(lan) -> None:

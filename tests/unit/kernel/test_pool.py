@@ -77,6 +77,22 @@ def test_a_call_runs_inside_and_its_worker_comes_home(pool, place) -> None:
     assert set(afterwards) == {HOME}
 
 
+def test_a_call_that_nobody_waits_for_runs_inside_and_tells_how_it_ended(pool, place) -> None:
+    go = threading.Event()
+
+    async def visit():
+        slow = pool.start_in(FOREIGN, lambda: go.wait(5) and place.now())
+        failing = pool.start_in(FOREIGN, lambda: 1 / 0)
+        quick = await pool.run_in(FOREIGN, place.now)
+        assert not slow.done()
+        go.set()
+        with pytest.raises(ZeroDivisionError):
+            await failing
+        return quick, await slow
+
+    assert run(visit()) == (FOREIGN, FOREIGN)
+
+
 def test_a_worker_comes_home_after_an_exception(pool, place) -> None:
     async def visit():
         with pytest.raises(ZeroDivisionError):

@@ -36,6 +36,16 @@ Duration = Annotated[float, _Seconds()]
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 FOREVER = "infinite"
+TYPE = re.compile(r"`([a-z |]+)`")
+TYPES = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "a table",
+    "str": "text",
+}
 LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 FOREIGN = frozenset({IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, Path})
@@ -121,7 +131,14 @@ def _value(wanted: Any, value: Any, where: str, hint: str) -> Any:
         what, _, path = str(error).partition(" - at `$")
         if what.startswith(NONE_OF) and (choices := tuple(_choices(wanted))):
             what, hint = what.removeprefix(NONE_OF) + " is not valid", "give one of: " + ", ".join(choices)
-        raise HooknetError(Kind.BAD_CONFIG, f"{where}{path.rstrip('`')}: {what}", hint=hint) from None
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{where}{path.rstrip('`')}: {TYPE.sub(_in_words, what)}", hint=hint
+        ) from None
+
+
+def _in_words(types: re.Match[str]) -> str:
+    """`str | array`, as msgspec calls types, as a reader does."""
+    return " or ".join(TYPES.get(one, one) for one in types[1].split(" | "))
 
 
 def _choices(wanted: Any) -> Iterator[str]:

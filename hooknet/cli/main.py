@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hooknet.cli.tables import text
-from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, HooknetError
+from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, EXIT_USAGE, HooknetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     names = words[:1] if words and words[0] in COMMANDS else COMMANDS
-    args = parser_for(names).parse_args(words)
+    parser = parser_for(names)
+    if not words:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    args = parser.parse_args(words)
     try:
         code = command(args.command).run(args)
         sys.stdout.flush()

@@ -303,7 +303,7 @@ def check_name(name: str, offers: list[EntryPoint]) -> None:
         raise HooknetError(Kind.PLUGIN, f"it is there twice: from {who}", hint="uninstall one of them")
     if not NAME.fullmatch(name) or name in {f.name for f in fields(PluginsConfig)}:
         raise HooknetError(
-            Kind.PLUGIN,
+            Kind.BAD_CONFIG,
             f"{name!r} can't be a plugin's name",
             hint="use lower-case letters, digits and hyphens",
         )

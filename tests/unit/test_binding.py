@@ -77,7 +77,7 @@ def test_what_may_be_absent_may_be_null() -> None:
             {"rules": [{"hosts": [{"address": "192.0.2.1", "port": 0}]}]},
             "[plugins.x]: rules[0]: hosts[0]: port = 0 is not valid: give 1 to 65535",
         ),
-        ({"rules": [{"name": 3}]}, "[plugins.x]: rules[0]: name: Expected `str`, got `int`"),
+        ({"rules": [{"name": 3}]}, "[plugins.x]: rules[0]: name: Expected text, got a whole number"),
         ({"rules": [{"lease_time": "soon"}]}, "rules[0]: lease_time: expected seconds or a duration"),
         ({"rules": [{"lease_time": True}]}, "rules[0]: lease_time: expected seconds or a duration"),
         ({"rules": {"name": "x"}}, "[plugins.x]: rules: {'name': 'x'} is not a list"),

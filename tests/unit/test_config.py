@@ -76,7 +76,7 @@ def test_an_unknown_network_has_the_defaults() -> None:
         ("[network]\nlan = 1", "write [network.lan]"),
         ("[daemon]\ngrace_period = true", "grace_period"),
         ("daemon = 3", "write [daemon]"),
-        ("[podman]\nurl = 3", "[podman]: url: Expected `str | array`, got `int`"),
+        ("[podman]\nurl = 3", "[podman]: url: Expected text or a list, got a whole number"),
         ("[daemon", "not valid TOML"),
     ],
 )

@@ -270,9 +270,15 @@ def test_a_daemon_that_breaks_off_in_the_middle_of_a_stream_exits_3(
     assert "broke off" in errors
 
 
+def test_without_a_command_all_of_them_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert set(COMMANDS) <= set(shown.err.split())
+
+
 def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
-        [],
         ["nonsense"],
         ["leases", "--format", "xml"],
         ["status", "--watch", "0"],

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from hooknet.cli import plugins, reading
-from hooknet.errors import HooknetError
+from hooknet.errors import CODES, EXIT_USAGE, HooknetError
 from hooknet.hooks import checking
 
 ROW = {
@@ -163,8 +163,9 @@ def test_new_writes_a_package_and_never_over_another(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", ["Mine", "my plugin", "../x", "allow", ""])
 def test_new_refuses_names_that_a_plugin_can_not_have(tmp_path, name):
-    with pytest.raises(HooknetError, match="can't be a plugin's name"):
+    with pytest.raises(HooknetError, match="can't be a plugin's name") as caught:
         hooknet("new", name, "--directory", str(tmp_path))
+    assert CODES[caught.value.kind].exit == EXIT_USAGE
     assert list(tmp_path.iterdir()) == []
 
 

@@ -157,7 +157,7 @@ CONFIGURED = """
     ("settings", "why"),
     [
         ({"urll": "x"}, "[plugins.mine]: unknown key 'urll'; did you mean 'url'?"),
-        ({"url": 5}, "[plugins.mine]: url: Expected `str`, got `int`"),
+        ({"url": 5}, "[plugins.mine]: url: Expected text, got a whole number"),
         ({"on_failure": "explode"}, "on_failure"),
         ({"budget": 0}, "budget"),
         ({"budget": "2 weeks"}, "budget"),

@@ -121,7 +121,7 @@ def test_settings_that_can_not_work_are_named_at_once(settings: dict[str, Any], 
         ({"nmae": "{name}.lan.example"}, "unknown key 'nmae'; did you mean 'name'"),
         ({"mode": "file"}, "'file' is not valid; give one of: "),
         ({"networks": {"lan": {"zoen": "x"}}}, "networks.lan: unknown key 'zoen'; did you mean 'zone'"),
-        ({"networks": {"lan": {"servers": "192.0.2.53"}}}, "Expected `array.*, got `str`"),
+        ({"networks": {"lan": {"servers": "192.0.2.53"}}}, "Expected a list.*, got text"),
         ({}, "name is missing"),
     ],
 )

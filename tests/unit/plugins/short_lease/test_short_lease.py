@@ -159,7 +159,7 @@ def test_what_is_no_time_or_too_short_is_refused(text):
             "rules[1]: unknown key 'nmae'; did you mean 'name'",
         ),
         ({"rules": [{"name": "x"}]}, "rules[0]: lease_time is missing"),
-        ({"rules": [rule(name=3)]}, "rules[0]: name: Expected `str`, got `int`"),
+        ({"rules": [rule(name=3)]}, "rules[0]: name: Expected text, got a whole number"),
         (
             {"rules": [rule(lease_time="soon")]},
             "rules[0]: lease_time: expected seconds or a duration such as \"5m\", got 'soon'",

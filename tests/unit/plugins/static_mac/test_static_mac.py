@@ -113,7 +113,7 @@ def test_a_mac_may_be_written_in_any_usual_way(text):
         ({"mac": MAC}, "is for nobody in particular: give one of name, network, label, image"),
         ({"mac": "02:00", "name": "web"}, "pins[0]: mac = '02:00' is no MAC address"),
         ({"mac": MAC, "nmae": "web"}, "pins[0]: unknown key 'nmae'; did you mean 'name'"),
-        ({"mac": MAC, "name": 3}, "pins[0]: name: Expected `str`, got `int`"),
+        ({"mac": MAC, "name": 3}, "pins[0]: name: Expected text, got a whole number"),
         ({"mac": MAC, "name": ""}, 'pins[0]: name = "" matches nothing'),
     ],
     ids=str,

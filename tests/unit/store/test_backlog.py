@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from journal_samples import WALL, a_delivery, a_record
 
 from hooknet.errors import HooknetError
-from hooknet.model import Attachment, Phase
-from hooknet.outbox import Delivery
+from hooknet.model import Phase
 from hooknet.store.journal import Journal
-from hooknet.store.records import Record
 
-WALL = 1_790_000_000.0
 ADDS = 400
-
-
-def a_record(container: str, phase: Phase = Phase.REPLIED) -> Record:
-    attachment = Attachment(
-        container_id=container,
-        ifname="eth0",
-        network="lan",
-        netns="/run/netns/x",
-        parent="eth7",
-        generation=1,
-    )
-    return Record(
-        attachment=attachment,
-        phase=phase,
-        boot_id="b",
-        created=WALL,
-        netns_id=(4, 5),
-        mac="02:00:00:00:00:01",
-    )
-
-
-def a_delivery(hook: str, text: str = "{}", *, renews: bool = False) -> Delivery:
-    return Delivery(hook=hook, plugin="dns", stream="web", payload=text.encode(), renews=renews)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "hooknet.db", wall=lambda: WALL)
-    journal.open()
-    yield journal
-    journal.close()
 
 
 def disk(journal: Journal, *, full: bool) -> None:
@@ -71,7 +37,7 @@ async def refused_add(journal: Journal, container: str) -> None:
 
 def test_fault_5_hundreds_of_refused_adds_leave_nothing_behind(journal: Journal) -> None:
     async def story() -> None:
-        await journal.put(a_record("lives"))
+        await journal.put(a_record("lives", Phase.REPLIED))
         disk(journal, full=True)
         for number in range(ADDS):
             await refused_add(journal, f"new{number}")
@@ -85,11 +51,11 @@ def test_fault_5_hundreds_of_refused_adds_leave_nothing_behind(journal: Journal)
 
 def test_fault_5_renewals_wait_once_per_attachment_and_not_once_each(journal: Journal) -> None:
     async def story() -> None:
-        await journal.put(a_record("lives"))
+        await journal.put(a_record("lives", Phase.REPLIED))
         disk(journal, full=True)
         for number in range(ADDS):
-            renewed = replace(a_record("lives"), mtu=number)
-            await journal.put(renewed, [a_delivery("post_lease", f'"{number}"', renews=True)], kept=True)
+            renewed = replace(a_record("lives", Phase.REPLIED), mtu=number)
+            await journal.put(renewed, [a_delivery(f'"{number}"', renews=True)], kept=True)
         assert journal.waiting == 2
         disk(journal, full=False)
         await journal.heal()
@@ -107,7 +73,7 @@ def test_nothing_but_a_renewal_right_before_another_is_merged(journal: Journal) 
         hooks = ["release" if one == "release" else "post_lease" for one in told]
         renewals = [one.startswith("RENEWED") for one in told]
         await journal.deliver(
-            [a_delivery(*what, renews=renews) for *what, renews in zip(hooks, told, renewals, strict=True)]
+            [a_delivery(*what, renews=renews) for *what, renews in zip(told, hooks, renewals, strict=True)]
         )
         disk(journal, full=False)
         await journal.heal()
@@ -126,11 +92,11 @@ def test_nothing_but_a_renewal_right_before_another_is_merged(journal: Journal) 
 
 def test_an_attachment_that_was_on_disk_is_deleted_there_when_the_disk_is_back(journal: Journal) -> None:
     async def story() -> None:
-        await journal.put(a_record("old"))
-        await journal.put(a_record("lives"))
+        await journal.put(a_record("old", Phase.REPLIED))
+        await journal.put(a_record("lives", Phase.REPLIED))
         disk(journal, full=True)
         await journal.put(a_record("old", Phase.RELEASING), kept=True)
-        await journal.remove(a_record("old").key, 1)
+        await journal.remove(a_record("old", Phase.REPLIED).key, 1)
         assert journal.waiting == 1
         disk(journal, full=False)
         await journal.heal()
@@ -141,7 +107,7 @@ def test_an_attachment_that_was_on_disk_is_deleted_there_when_the_disk_is_back(j
 
 def test_rows_of_an_earlier_daemon_count_as_on_disk(journal: Journal, tmp_path: Path) -> None:
     async def write() -> None:
-        await journal.put(a_record("old"))
+        await journal.put(a_record("old", Phase.REPLIED))
 
     asyncio.run(write())
     journal.close()
@@ -150,7 +116,7 @@ def test_rows_of_an_earlier_daemon_count_as_on_disk(journal: Journal, tmp_path: 
 
     async def story() -> None:
         disk(again, full=True)
-        await again.remove(a_record("old").key, 1)
+        await again.remove(a_record("old", Phase.REPLIED).key, 1)
         disk(again, full=False)
         await again.heal()
 

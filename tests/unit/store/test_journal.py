@@ -4,59 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from journal_samples import WALL, a_delivery, a_record
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.model import Attachment, Phase
+from hooknet.model import Phase
 from hooknet.outbox import Delivery
 from hooknet.store.journal import Journal
-from hooknet.store.records import Process, Record
 from hooknet.store.schema import SCHEMA_VERSION
-
-WALL = 1_790_000_000.0
-
-
-def a_record(container: str = "c1", generation: int = 1, phase: Phase = Phase.INTENT) -> Record:
-    attachment = Attachment(
-        container_id=container,
-        ifname="eth0",
-        network="lan",
-        netns="/run/netns/x",
-        parent="eth7",
-        generation=generation,
-    )
-    return Record(
-        attachment=attachment,
-        phase=phase,
-        boot_id="boot",
-        created=WALL,
-        netns_id=(4, 4711),
-        mac="02:00:00:00:00:01",
-        client_id=b"\xff\x01",
-        mode="bridge",
-        process=Process(pid=7, started=99),
-    )
-
-
-def a_delivery(text: bytes = b"{}") -> Delivery:
-    return Delivery(hook="post_lease", plugin="dns", stream="s", payload=text)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "hooknet.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    journal = Journal(path, wall=lambda: WALL)
-    journal.open()
-    yield journal
-    journal.close()
 
 
 def reopened(path: Path) -> Journal:
@@ -126,7 +84,7 @@ def test_generations_of_one_attachment_are_rows_of_their_own(journal: Journal, p
 
 def test_deliveries_are_committed_with_the_phase_that_causes_them(journal: Journal) -> None:
     async def story() -> list[Delivery]:
-        await journal.put(a_record(phase=Phase.REPLIED), [a_delivery(b"1"), a_delivery(b"2")])
+        await journal.put(a_record(phase=Phase.REPLIED), [a_delivery("1"), a_delivery("2")])
         return await journal.pending()
 
     pending = asyncio.run(story())
@@ -137,7 +95,7 @@ def test_deliveries_are_committed_with_the_phase_that_causes_them(journal: Journ
 
 def test_a_postponed_delivery_counts_its_attempts_and_a_made_one_is_gone(journal: Journal) -> None:
     async def story() -> list[Delivery]:
-        await journal.deliver([a_delivery(b"1"), a_delivery(b"2")])
+        await journal.deliver([a_delivery("1"), a_delivery("2")])
         first, second = await journal.pending()
         await journal.postpone(first, not_before=WALL + 60, error="server down")
         await journal.done(second)

@@ -15,14 +15,21 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
-APART = ("cni", "netavark", "plugins", "test_hardened.py")
+LIVES_AND_FAULTS = sorted(
+    str(path) for kind in ("dhcp", "faults") for path in Path("tests/lab").glob(f"test_{kind}_*.py")
+)
+MORE = ["tests/lab/cni", "tests/lab/netavark", "tests/lab/plugins"]
+HARDENED = ["tests/lab/test_hardened.py"]
 SUITES = {
     "unit": ["tests/unit", "tests/sim", "tests/docs"],
-    "lab": ["tests/lab", *(f"--ignore=tests/lab/{part}" for part in APART)],
-    "more lab": ["tests/lab/cni", "tests/lab/netavark", "tests/lab/plugins", "tests/crash"],
-    "hardened": ["tests/lab/test_hardened.py"],
+    "lab": ["tests/lab", *(f"--ignore={path}" for path in (*LIVES_AND_FAULTS, *MORE, *HARDENED))],
+    "lives and faults": LIVES_AND_FAULTS,
+    "more lab": [*MORE, "tests/crash"],
+    "hardened": HARDENED,
 }
+"""What each run is given. Of about the same length, but for the sweep, which with --long repeats the others."""
 COUNTED = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 NO_TESTS = 5

@@ -30,7 +30,7 @@ HAVE_NO_DAEMON_OF_THE_LAB = {
 }
 FOLDERS = {"cni", "plugins"}
 SCENARIOS = sorted({path.name for path in HERE.glob("test_*.py")} - HAVE_NO_DAEMON_OF_THE_LAB | FOLDERS)
-PATIENCE = 900.0
+PATIENCE = 1800.0
 
 
 def test_the_switch_means_the_units_capabilities(lan, host, monkeypatch) -> None:

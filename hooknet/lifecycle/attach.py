@@ -72,7 +72,7 @@ class Attacher:
         request.timing.mark("parent")
         entry = await self.intend(request, settings, netns, parent)
         async with AsyncExitStack() as locks:
-            await self._take_identity(entry, request, locks)
+            await self.take_identity(entry, request, locks)
             self._services.registry.add(entry)
             try:
                 return await self._carry_out(entry, request, netns, parent)
@@ -199,7 +199,7 @@ class Attacher:
             return asked
         return _under_own_id(request, asked, holder)
 
-    async def _take_identity(self, entry: Entry, request: AttachRequest, locks: AsyncExitStack) -> None:
+    async def take_identity(self, entry: Entry, request: AttachRequest, locks: AsyncExitStack) -> None:
         """Lock it; whoever waited here for a predecessor's end may find that another newcomer was quicker."""
         registry = self._services.registry
         await locks.enter_async_context(registry.identities.hold(entry.record.client_id))

@@ -115,7 +115,7 @@ class Leases:
     async def introduce(self, entry: Entry, plugins: Collection[str]) -> None:
         """Queue `post_lease(RESTORED)` for these plugins only."""
         binding = entry.record.binding
-        if binding is None:
+        if binding is None or binding.is_in_doubt:  # they will hear of it when a server has confirmed it
             return
         container = await self.container_for_post_lease(entry)
         deliveries = self.services.hooks.deliveries_for_post_lease(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from hooknet.errors import HooknetError
@@ -48,6 +49,9 @@ class Rebuilder:
                     outcome = await self._one(trace)
                 except (HooknetError, OSError) as error:
                     outcome = Leave(str(trace.request.key), str(error))
+                except Exception as error:
+                    log.exception("%s: looking at what runs went wrong", trace.request.key)
+                    outcome = Leave(str(trace.request.key), f"hooknet failed over it: {error!r}")
             if isinstance(outcome, Leave):
                 log.warning("%s can't be rebuilt: %s", outcome.who, outcome.why)
                 left.append(outcome)
@@ -85,28 +89,35 @@ class Rebuilder:
         request = replace(found.trace.request, mac=link.mac)
         settings = services.config.settings_for(request.key.network, request.given)
         entry = await self._attacher.intend(request, settings, netns, scene.parent)
-        asked = replace(entry.record.request, mac=link.mac) if entry.record.request is not None else None
+        async with AsyncExitStack() as locks:
+            await self._attacher.take_identity(entry, request, locks)
+            self._complete(entry, found, link.mac)
+            await services.journal.put(entry.record, kept=True)
+            self._take(entry)
+
+    def _complete(self, entry: Entry, found: Rebuild, mac: str) -> None:
+        """What the ADD learnt after its intent, from the interface as it is."""
+        machine = self._services.machine
+        asked = replace(entry.record.request, mac=mac) if entry.record.request is not None else None
         entry.record = replace(
             entry.record,
             phase=Phase.REPLIED,
             created=found.trace.attached,
-            mac=link.mac,
+            mac=mac,
             request=asked,
             hears=found.address is not None,
         )
         if found.address is not None and asked is not None:
-            now = services.machine.now()
+            now = machine.now()
             binding = binding_in_doubt(
                 found.address,
                 found.seconds,
-                mac=link.mac,
+                mac=mac,
                 client_id=asked.client_id,
                 now=now,
-                obtained=services.machine.utc(now),
+                obtained=machine.utc(now),
             )
             entry.record = replace(entry.record, binding=binding)
-        await services.journal.put(entry.record, kept=True)
-        self._take(entry)
 
     def _take(self, entry: Entry) -> None:
         entry.owns_link = entry.record.mode is not None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Interface
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from hooknet.kernel.links import LinkState, MacvlanMode, Parent
+from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.rebuild import UNKNOWN_END, Leave, Rebuild, Scene, Trace, binding_in_doubt, judge
+from hooknet.lifecycle.rebuilding import Rebuilder
 from hooknet.lifecycle.requests import AttachRequest, LinkWanted
 from hooknet.model import AttachmentKey
 
@@ -123,3 +128,26 @@ def test_a_lease_in_doubt_is_asked_of_everybody_and_ends_when_the_kernel_says(
     assert binding.is_in_doubt
     assert (binding.t1_at, binding.t2_at, binding.expires_at) == (1000.0, 1000.0, 1000.0 + ends_after)
     assert not math.isinf(binding.expires_at)
+
+
+def test_one_trace_that_goes_wrong_keeps_no_other_from_being_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A daemon that fell over it would fall over it again at each start."""
+    looked = []
+
+    def identify(path: str) -> None:
+        looked.append(path)
+        if path == "/run/netns/bad":
+            raise ZeroDivisionError("a fault of ours")
+
+    machine = SimpleNamespace(identify=identify)
+    services = SimpleNamespace(registry=Registry(), machine=machine)
+    bad = replace(TRACE, attached=0.5, request=replace(TRACE.request, netns="/run/netns/bad"))
+    rebuilder = Rebuilder(cast("Any", services), cast("Any", None))
+    rebuilt = asyncio.run(rebuilder.rebuild([TRACE, bad]))
+    assert looked == ["/run/netns/bad", "/run/netns/x"]
+    assert rebuilt.kept == 0
+    [left] = rebuilt.left
+    assert "a fault of ours" in left.why
+    assert "ZeroDivisionError" in caplog.text

@@ -107,6 +107,8 @@ def check_events(host: Host) -> Iterator[Finding]:
         case Line.MISSING | Line.DEAD:
             yield note(
                 f"podman's socket {SOCKET} is not served",
-                "systemctl enable --now podman.socket",
+                "systemctl enable --now podman.socket"
+                if host.root.has_systemd
+                else f"podman system service -t 0 unix://{SOCKET}",
                 "its events tell of containers that went without a DEL; without them that is noticed within a minute",
             )

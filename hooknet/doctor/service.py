@@ -52,7 +52,7 @@ def check_daemon(host: Host) -> Iterator[Finding]:
     if line in {Line.MISSING, Line.DEAD}:
         yield problem(
             f"no daemon listens on {cni}",
-            "systemctl start hooknet.socket, or by hand: hooknet daemon",
+            "systemctl start hooknet.socket" if host.root.has_systemd else "start it: hooknet daemon",
             line.value,
         )
         return

@@ -200,10 +200,18 @@ def test_a_daemon_that_waits_to_be_called_is_left_asleep(host, findings):
 
 @pytest.mark.parametrize("line", [Line.MISSING, Line.DEAD])
 def test_no_daemon(host, findings, line):
-    host.systemd = None
     host.lines["/run/hooknet/cni.sock"] = line
     [found] = findings("daemon")
-    assert "systemctl start hooknet.socket" in found.todo
+    assert found.todo == "systemctl start hooknet.socket"
+
+
+def test_without_systemd_nobody_is_sent_to_it(host, findings):
+    host.systemd = None
+    host.lines = {"/run/hooknet/cni.sock": Line.MISSING, "/run/podman/podman.sock": Line.MISSING}
+    assert [found.todo for found in findings("daemon")] == ["start it: hooknet daemon"]
+    assert [found.todo for found in findings("events")] == [
+        "podman system service -t 0 unix:///run/podman/podman.sock"
+    ]
 
 
 def test_a_daemon_that_can_not_be_asked(host, findings):

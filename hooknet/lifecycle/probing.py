@@ -35,21 +35,28 @@ class Asker(Protocol):
     def randomness(self) -> random.Random: ...
 
 
-async def servers_offering(asker: Asker, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
-    """The servers that would offer something on `parent`. Raises OSError or IO when nothing can be sent."""
+async def servers_offering(
+    asker: Asker, parent: Parent, window: float = WINDOW, *, times: int = 1
+) -> list[IPv4Address]:
+    """The servers that would offer something on `parent`. Raises OSError or IO when nothing can be sent.
+
+    window: seconds for answers. times: how often to ask, at most, while nobody answers: frames get lost.
+    """
     request = _request(parent)
     xid = asker.randomness.getrandbits(32)
-    return await _ask(asker, parent, request, discover_probe(request, xid), xid, window)
+    return await _ask(asker, parent, request, discover_probe(request, xid), xid, window, times)
 
 
-async def servers_answering(asker: Asker, parent: Parent, window: float = WINDOW) -> list[IPv4Address]:
+async def servers_answering(
+    asker: Asker, parent: Parent, window: float = WINDOW, *, times: int = 1
+) -> list[IPv4Address]:
     """The servers that answer an INFORM of the host. Empty where the host has no address on `parent`."""
     address = await asker.machine.address_of(parent.name)
     if address is None:
         return []
     request = _request(parent)
     xid = asker.randomness.getrandbits(32)
-    return await _ask(asker, parent, request, inform_probe(request, address, xid), xid, window)
+    return await _ask(asker, parent, request, inform_probe(request, address, xid), xid, window, times)
 
 
 def _request(parent: Parent) -> LeaseRequest:
@@ -60,7 +67,7 @@ def _request(parent: Parent) -> LeaseRequest:
 
 
 async def _ask(
-    asker: Asker, parent: Parent, request: LeaseRequest, question: Send, xid: int, window: float
+    asker: Asker, parent: Parent, request: LeaseRequest, question: Send, xid: int, window: float, times: int
 ) -> list[IPv4Address]:
     found: dict[IPv4Address, None] = {}
 
@@ -72,8 +79,11 @@ async def _ask(
     line = asker.machine.line_on_parent(parent.name)
     line.listen(heard)
     try:
-        await line.send(question)
-        await asyncio.sleep(window)
+        for _ in range(times):
+            await line.send(question)
+            await asyncio.sleep(window)
+            if found:
+                break
     finally:
         line.close()
     return list(found)

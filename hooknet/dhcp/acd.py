@@ -8,7 +8,8 @@ The rules.
 3. `optimistic` adds no waiting to an ADD: the first probe leaves with the REQUEST, the others within a
    second, and the watch ends 1 s after the ACK (`used`). Hosts on a LAN answer an ARP request within
    milliseconds. What is heard in time is declined before the caller has its answer, what comes later takes
-   the address away.
+   the address away. Another's probe is no conflict then: of two clients that were offered one address the
+   server refuses one, and who probes for an address in use hears of it from the kernel.
 4. Then the address is announced twice, 2 s apart (section 2.3), so that nobody keeps a predecessor's MAC.
 5. In use, an address is defended with one announcement, at most once per 10 s. Another conflict within these
    10 s means that the other host does not give way: the address is given up (section 2.4 (b)). A frame that
@@ -111,7 +112,7 @@ class AddressCheck:
             self.deadline = now + OPTIMISTIC_WATCH
 
     def conflicts(self, packet: wire.ArpPacket) -> bool:
-        return contends(packet, self._mac, self.address)
+        return (contends if self.strict else claims)(packet, self._mac, self.address)
 
     @property
     def over(self) -> bool:

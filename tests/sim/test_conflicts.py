@@ -10,6 +10,7 @@ import pytest
 from hooknet.dhcp.client import ClientSettings, State
 from hooknet.dhcp.messages import MessageType
 from hooknet.testing import Host, Lan
+from hooknet.testing.server import offers
 
 FIRST, SECOND, THIRD = (IPv4Address(f"192.0.2.{last}") for last in (50, 51, 52))
 STRICT, OPTIMISTIC, OFF = (ClientSettings(acd=acd) for acd in ("strict", "optimistic", "off"))
@@ -181,6 +182,22 @@ def test_optimistic_probes_while_the_request_is_out() -> None:
     (probed_at, probe), *_ = host.arp_sent
     assert probed_at == host.times(MessageType.REQUEST)[0]
     assert (int(probe.sender), probe.target) == (0, FIRST)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_two_that_are_offered_one_address_the_server_decides_and_nobody_declines(seed: int) -> None:
+    """dnsmasq does that to two that start at once; each probes while the other's REQUEST is out."""
+    lan = Lan(seed=seed)
+    server = lan.server()
+    server.delay = 0.01
+    server.on(MessageType.DISCOVER, offers(str(FIRST)), times=2)
+    hosts = [lan.host(name) for name in ("one", "two")]
+    for host in hosts:
+        host.attach()
+    lan.run(5)
+    assert [host.reasons for host in hosts] == [["BOUND"]] * 2
+    assert {host.address for host in hosts} == {FIRST, SECOND}
+    assert server.declined == []
 
 
 def test_off_neither_asks_nor_hears() -> None:

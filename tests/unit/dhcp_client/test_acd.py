@@ -108,6 +108,12 @@ def test_rfc_5227_2_1_1_what_is_a_conflict_while_probing(packet: ArpPacket, conf
     assert AddressCheck(ADDRESS, MINE, Random(1), strict=True).conflicts(packet) is conflict
 
 
+def test_to_the_optimistic_only_a_use_is_a_conflict_and_no_probe() -> None:
+    check = AddressCheck(ADDRESS, MINE, Random(1), strict=False)
+    assert not check.conflicts(arp(NOBODY, ADDRESS))
+    assert check.conflicts(arp(ADDRESS, NEIGHBOUR))
+
+
 def test_rfc_5227_2_4_an_address_is_defended_once_in_ten_seconds() -> None:
     defence, rival = Defence(), arp(ADDRESS, ADDRESS)
     verdicts = [defence.heard(now, rival, MINE, ADDRESS) for now in (100.0, 110.0, 120.5, 125.0)]

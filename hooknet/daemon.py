@@ -39,7 +39,7 @@ from hooknet.lifecycle.rebuilding import Rebuilt
 from hooknet.lifecycle.service import Lifecycle
 from hooknet.lifecycle.services import Services
 from hooknet.podman import PodmanEvent
-from hooknet.podmans import Podmans
+from hooknet.podmans import DescribedPodman, Podmans
 from hooknet.report import Report
 from hooknet.sockets import Sockets, open_proxy_socket, open_sockets
 from hooknet.store.journal import Journal, Loaded
@@ -254,7 +254,7 @@ class Daemon:
         with_proxy = PROXY in self._handed or self.config.netavark.proxy
         podman, is_whole = PodmansTraces(self.lifecycle.services.machine, with_proxy=with_proxy), True
         for url in self.config.podman.urls:
-            traces = await podman.of(url)
+            traces = await podman.of(DescribedPodman(url))
             lost.rebuilt += Rebuilt(0, tuple(traces.left))
             lost.rebuilt += await self.lifecycle.rebuild(traces.found)
             is_whole &= traces.is_whole

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum, unique
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +28,11 @@ class Runtime(StrEnum):
     CNI = "cni"
     NETAVARK = "netavark"
     NETAVARK_PROXY = "netavark-proxy"
+
+    @property
+    def names_networks(self) -> bool:
+        """Whether an attachment's network has podman's name: the proxy is not told it."""
+        return self is not Runtime.NETAVARK_PROXY
 
 
 @unique
@@ -205,3 +210,24 @@ class Lease:
     def expires(self) -> datetime | None:
         """When the lease runs out (UTC), None for an infinite one."""
         return None if self.lease_time is None else self.obtained + timedelta(seconds=self.lease_time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedRoute:
+    """A route of another IPAM plugin, as CNI spec 1.1.0 has it. mtu, advmss: bytes. `scope`: rtnetlink's number."""
+
+    destination: IPv4Network | IPv6Network
+    gateway: IPv4Address | IPv6Address | None = None
+    mtu: int | None = None
+    advmss: int | None = None
+    priority: int | None = None
+    table: int | None = None
+    scope: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedPlan:
+    """What another IPAM plugin decided that an interface gets, for as long as it lives."""
+
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    routes: tuple[FixedRoute, ...] = ()

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.ports import Listed
 from hooknet.model import Container, ContainerEvent
-from hooknet.podman import Containers, EventStreams, PodmanEvent, StreamState, StreamStatus, list_all
+from hooknet.podman import (
+    Containers,
+    EventStreams,
+    PodmanContainer,
+    PodmanEvent,
+    PodmanUnavailable,
+    StreamState,
+    StreamStatus,
+    inspecting,
+    list_all,
+    list_containers,
+)
 
 WORDS = {
     StreamStatus.CONNECTED: "following",
@@ -92,3 +104,25 @@ class Podmans:
             return
         self._told[state.url] = state.status
         self._bus.publish("podman", state=WORDS[state.status], url=state.url, why=state.why, hint=state.hint)
+
+
+class DescribedPodman:
+    """One podman, asked for all that it knows: when a journal was lost, and at no other time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def netavark_networks(self) -> Mapping[str, Mapping[str, Any]]:
+        try:
+            backend = await inspecting.network_backend(self._url)
+            return await inspecting.networks(self._url) if backend == "netavark" else {}
+        except PodmanUnavailable as error:
+            if error.absent:
+                return {}
+            raise
+
+    async def containers(self) -> Sequence[PodmanContainer]:
+        return await list_containers(self._url)
+
+    async def inspect(self, container_id: str) -> Mapping[str, Any]:
+        return await inspecting.container(self._url, container_id)

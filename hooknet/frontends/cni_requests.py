@@ -11,10 +11,9 @@ from hooknet.cni.options import HOST_NAME
 from hooknet.cni.result import Interface, Result
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.delegates import plan_of
-from hooknet.kernel.fixed import FixedPlan
 from hooknet.lifecycle.requests import Assign, Attached, AttachRequest, DetachRequest, LinkWanted
 from hooknet.lifecycle.timing import Timing
-from hooknet.model import SHORT_ID
+from hooknet.model import SHORT_ID, FixedPlan
 
 if TYPE_CHECKING:
     from hooknet.cni.envelope import Tombstone

@@ -24,7 +24,7 @@ from hooknet.cni.result import Ip, Result, Route, parse_result
 from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.programs import Finished, TooMuch, execute
-from hooknet.kernel.fixed import FixedPlan, FixedRoute
+from hooknet.model import FixedPlan, FixedRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

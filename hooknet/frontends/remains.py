@@ -13,12 +13,12 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import IPv4Interface
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hooknet.cni.cache import RememberedAdd, read_note
 from hooknet.cni.document import Section
@@ -31,15 +31,39 @@ from hooknet.lifecycle.requests import AttachRequest
 from hooknet.lifecycle.timing import Timing
 from hooknet.model import SHORT_ID
 from hooknet.netavark.driver import read_setup
-from hooknet.podman import list_containers
-from hooknet.podman.inspecting import container, network_backend, networks
-from hooknet.podman.listing import PodmanContainer
-from hooknet.podman.service import PodmanUnavailable
 
 log = logging.getLogger(__name__)
 
 NOTES = Path("/var/lib/cni/results")
 LONGEST_NOTE = 1 << 20
+
+
+class Running(Protocol):
+    """A container in podman's list. pid: of its first process, 0 without one."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def networks(self) -> Sequence[str]: ...
+
+    @property
+    def pid(self) -> int: ...
+
+
+class DescribingPodman(Protocol):
+    """One podman that can be asked. Everything raises UNAVAILABLE when it does not answer."""
+
+    async def netavark_networks(self) -> Mapping[str, Mapping[str, Any]]:
+        """The networks that netavark serves, by name. Empty without netavark, or without a podman."""
+
+    async def containers(self) -> Sequence[Running]: ...
+
+    async def inspect(self, container_id: str) -> Mapping[str, Any]:
+        """One container's description (`podman inspect`)."""
 
 
 @dataclass(slots=True)
@@ -91,33 +115,29 @@ class PodmansTraces:
         self._machine = machine
         self._with_proxy = with_proxy
 
-    async def of(self, url: str) -> Traces:
+    async def of(self, podman: DescribingPodman) -> Traces:
         """Of all running containers of one podman, which is waited for. Where there is none, there is nothing."""
         traces = Traces()
         try:
-            if await network_backend(url) != "netavark":
-                return traces
-            ours = {
-                name: network for name, network in (await networks(url)).items() if self._is_ours(network)
-            }
-            for listed in await list_containers(url):
+            networks = await podman.netavark_networks()
+            ours = {name: network for name, network in networks.items() if self._is_ours(network)}
+            for listed in await podman.containers() if ours else ():
                 if listed.pid and ours.keys() & set(listed.networks):
-                    await self._add(traces, url, listed, ours)
-        except PodmanUnavailable as error:
-            traces.is_whole = error.absent
-            if not error.absent:
-                log.warning("what runs under netavark is not known: %s", error)
-                traces.left.append(Leave("what runs under netavark", str(error)))
+                    await self._add(traces, podman, listed, ours)
+        except HooknetError as error:
+            log.warning("what runs under netavark is not known: %s", error)
+            traces.is_whole = False
+            traces.left.append(Leave("what runs under netavark", str(error)))
         return traces
 
     def _is_ours(self, network: Mapping[str, Any]) -> bool:
         return network.get("driver") == "hooknet" or (self._with_proxy and _is_proxied(network))
 
     async def _add(
-        self, traces: Traces, url: str, listed: PodmanContainer, ours: Mapping[str, Mapping[str, Any]]
+        self, traces: Traces, podman: DescribingPodman, listed: Running, ours: Mapping[str, Mapping[str, Any]]
     ) -> None:
         try:
-            described = Section(await container(url, listed.id))
+            described = Section(dict(await podman.inspect(listed.id)))
             settings = described.section("NetworkSettings")
             attached = _seconds(described.section("State").text("StartedAt"))
             for name, network in ours.items():
@@ -130,7 +150,7 @@ class PodmansTraces:
 
     async def _trace(
         self,
-        listed: PodmanContainer,
+        listed: Running,
         network: Mapping[str, Any],
         described: Section,
         part: Section,
@@ -167,7 +187,7 @@ def _is_proxied(network: Mapping[str, Any]) -> bool:
 
 
 def _through_driver(
-    listed: PodmanContainer, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+    listed: Running, network: Mapping[str, Any], described: Section, part: Section, ifname: str
 ) -> AttachRequest:
     """The `setup` of netavark's driver, said once more."""
     added = [listed.id[:SHORT_ID], *_explicit_hostname(listed, described)]
@@ -186,7 +206,7 @@ def _through_driver(
 
 
 def _through_proxy(
-    listed: PodmanContainer, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+    listed: Running, network: Mapping[str, Any], described: Section, part: Section, ifname: str
 ) -> AttachRequest:
     """The `Setup` of netavark's proxy, said once more."""
     from hooknet.frontends.netavark import proxy
@@ -203,7 +223,7 @@ def _through_proxy(
     return proxy.attach_request(understand(config), listed.names[0] if listed.names else None)
 
 
-def _explicit_hostname(listed: PodmanContainer, described: Section) -> list[str]:
+def _explicit_hostname(listed: Running, described: Section) -> list[str]:
     """What `--hostname` said, if anything: else podman's host name is the short id."""
     name = described.section("Config").text("Hostname")
     return [] if not name or name == listed.id[:SHORT_ID] else [name]

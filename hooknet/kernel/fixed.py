@@ -8,8 +8,7 @@ can't wait a second for it.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv6Interface
 from typing import Any
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
@@ -28,32 +27,12 @@ from hooknet.kernel.netlink import (
     Request,
 )
 from hooknet.kernel.refusals import refused
+from hooknet.model import FixedPlan, FixedRoute
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NO_DAD = 0x02
 PROTO_STATIC = 4
 RTAX_MTU, RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedRoute:
-    """A route as CNI spec 1.1.0 has it. mtu, advmss: bytes. `scope`: rtnetlink's number."""
-
-    destination: IPv4Network | IPv6Network
-    gateway: IPv4Address | IPv6Address | None = None
-    mtu: int | None = None
-    advmss: int | None = None
-    priority: int | None = None
-    table: int | None = None
-    scope: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FixedPlan:
-    """What an interface gets for as long as it lives."""
-
-    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
-    routes: tuple[FixedRoute, ...] = ()
 
 
 def apply_fixed(ifname: str, plan: FixedPlan) -> None:

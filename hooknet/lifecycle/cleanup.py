@@ -15,7 +15,7 @@ from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.ports import ContainerList
 from hooknet.lifecycle.services import Services
-from hooknet.model import ContainerEvent, ReleaseReason, Runtime
+from hooknet.model import ContainerEvent, ReleaseReason
 
 log = logging.getLogger(__name__)
 
@@ -62,4 +62,4 @@ class EventCleanup:
         if listed is None or not listed.pid or self._services.machine.process_started(listed.pid) is None:
             return False
         attachment = entry.record.attachment
-        return attachment.runtime is Runtime.NETAVARK_PROXY or attachment.network in listed.networks
+        return not attachment.runtime.names_networks or attachment.network in listed.networks

@@ -17,12 +17,12 @@ from hooknet.dhcp.wire import ArpPacket, UdpDatagram, ethernet_udp_frame, udp_pa
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import addresses, fixed, links, neighbours, netns, packet, process
 from hooknet.kernel.addresses import Plan
-from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.kernel.parents import MACVLAN
 from hooknet.kernel.pool import KernelPool
 from hooknet.lifecycle.ports import Link, Netns, Packet
 from hooknet.lifecycle.requests import LinkWanted
+from hooknet.model import FixedPlan
 from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from hooknet.kernel.links import MacvlanMode, Parent
 from hooknet.lifecycle.identity import Host, mac_for
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.requests import AttachRequest
-from hooknet.model import MacOrigin, Runtime
+from hooknet.model import MacOrigin
 
 
 async def first_mac(
@@ -20,8 +20,7 @@ async def first_mac(
 ) -> tuple[str, MacOrigin]:
     """Raises BAD_CONFIG where an interface should be and is not."""
     if request.mac is not None:
-        is_proxy = request.runtime is Runtime.NETAVARK_PROXY
-        return request.mac, MacOrigin.INTERFACE if is_proxy else MacOrigin.RUNTIME
+        return request.mac, request.mac_origin
     present = await _present(request, netns, parent)
     if present is not None:
         return present, MacOrigin.INTERFACE

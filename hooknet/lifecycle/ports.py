@@ -17,9 +17,9 @@ from typing import Protocol
 from hooknet.dhcp.effects import Send, SendArp
 from hooknet.dhcp.wire import ArpPacket, UdpDatagram
 from hooknet.kernel.addresses import Plan
-from hooknet.kernel.fixed import FixedPlan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.lifecycle.requests import LinkWanted
+from hooknet.model import FixedPlan
 from hooknet.store.records import NetnsKey
 
 Packet = UdpDatagram | ArpPacket

@@ -8,9 +8,8 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from hooknet.config import NetworkSettings
-from hooknet.kernel.fixed import FixedPlan
 from hooknet.lifecycle.timing import Timing
-from hooknet.model import Attachment, AttachmentKey, Lease, Runtime
+from hooknet.model import Attachment, AttachmentKey, FixedPlan, Lease, MacOrigin, Runtime
 
 Assign = Callable[[], Awaitable[FixedPlan]]
 
@@ -33,15 +32,15 @@ class LinkWanted:
 class AttachRequest:
     """One interface to attach.
 
-    parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours.
-    link: None when somebody else made the interface. sets_address: address and routes are ours to
-    set all the same (a proxy), not only to be told (an IPAM plugin). l2_only: no lease is ours. given: the
+    parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours;
+    mac_origin: who chose it. link: None when somebody else made the interface. sets_address: address and routes are
+    ours to set all the same (a proxy), not only to be told (an IPAM plugin). l2_only: no lease is ours. given: the
     per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
     request besides the defaults; skip_parameters: defaults that are not. options: further options to send.
     requested_address: the runtime wants exactly this address. own_netns: the daemon's own netns is allowed
-    (CNI_NETNS_OVERRIDE). assign: where the addresses come from when another
-    IPAM plugin gives them (then `l2_only` is True as well); called when the link is up, and when it raises, the
-    whole is undone. timing: its clock began to run when the caller came.
+    (CNI_NETNS_OVERRIDE). assign: where the addresses come from when another IPAM plugin gives them (then `l2_only`
+    is True as well); called when the link is up, and when it raises, the whole is undone. timing: its clock began
+    to run when the caller came.
     """
 
     key: AttachmentKey
@@ -51,6 +50,7 @@ class AttachRequest:
     aliases: tuple[str, ...] = ()
     parent: str | None = None
     mac: str | None = None
+    mac_origin: MacOrigin = MacOrigin.RUNTIME
     link: LinkWanted | None = None
     sets_address: bool = False
     l2_only: bool = False

@@ -1,6 +1,6 @@
 """The lifecycle as its front ends see it: attach, detach, check, collect, status, and what is held.
 
-Front ends call this and nothing below it; nothing below it knows which front end called.
+Front ends call this and nothing below it; nothing below it asks which front end called.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from hooknet.frontends.netavark.grpc import CallFailed, GrpcServer, Limits, Repl
 from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
 from hooknet.logids import LogId
-from hooknet.model import AttachmentKey, Container, Runtime
+from hooknet.model import AttachmentKey, Container, MacOrigin, Runtime
 from hooknet.netavark.proxy import (
     SERVICE,
     Call,
@@ -130,6 +130,7 @@ def attach_request(wanted: Wanted, name: str | None) -> AttachRequest:
         container_name=name,
         parent=wanted.parent,
         mac=wanted.mac,
+        mac_origin=MacOrigin.INTERFACE,
         sets_address=True,
         given={"hostname": wanted.hostname} if wanted.hostname else {},
     )

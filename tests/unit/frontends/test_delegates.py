@@ -13,7 +13,7 @@ from hooknet.cni.result import Ip, Route
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.cni_verbs import Verbs
 from hooknet.frontends.delegates import Delegates, plan_of
-from hooknet.kernel.fixed import FixedPlan, FixedRoute
+from hooknet.model import FixedPlan, FixedRoute
 
 CNI_BIN = Path("/usr/lib/cni")
 RESULT = {

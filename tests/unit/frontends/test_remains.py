@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from hooknet.cni.document import Section
-from hooknet.frontends import remains
 from hooknet.frontends.remains import PodmansTraces, _through_driver, of_libcni
-from hooknet.podman.listing import PodmanContainer
-from hooknet.podman.service import PodmanUnavailable
+from hooknet.podman import PodmanContainer, PodmanUnavailable, inspecting
+from hooknet.podmans import DescribedPodman
 
 CONFIG = {"cniVersion": "0.4.0", "name": "lan", "plugins": [{"type": "hooknet", "master": "eth7"}]}
 NOTE = {
@@ -75,8 +74,9 @@ def test_a_podman_that_does_not_answer_is_not_one_that_knows_nothing(
     async def no_answer(url: str) -> str:
         raise PodmanUnavailable(url, "nobody answers", absent=absent)
 
-    monkeypatch.setattr(remains, "network_backend", no_answer)
-    traces = asyncio.run(PodmansTraces(None, with_proxy=True).of("unix:///p.sock"))  # type: ignore[arg-type]
+    monkeypatch.setattr(inspecting, "network_backend", no_answer)
+    podman = DescribedPodman("unix:///p.sock")
+    traces = asyncio.run(PodmansTraces(None, with_proxy=True).of(podman))  # type: ignore[arg-type]
     assert (traces.is_whole, len(traces.left)) == (absent, 0 if absent else 1)
 
 

@@ -44,7 +44,7 @@ def test_what_the_user_asks_for_comes_first_and_is_known_as_that() -> None:
 
 
 def test_netavarks_proxy_tells_the_interfaces_mac_whoever_chose_it() -> None:
-    assert first(mac=OURS, runtime=Runtime.NETAVARK_PROXY) == (OURS, MacOrigin.INTERFACE)
+    assert first(mac=OURS, mac_origin=MacOrigin.INTERFACE) == (OURS, MacOrigin.INTERFACE)
     assert first(mac=OURS, link=LinkWanted(), runtime=Runtime.NETAVARK) == (OURS, MacOrigin.RUNTIME)
 
 

@@ -191,12 +191,16 @@ class Leases:
 
 
 def wanted_plan(entry: Entry) -> Plan | None:
-    """What the entry's lease means for its interface; None without a lease. The MTU is the main plugin's."""
-    binding = entry.record.binding
+    """What the entry's lease means for its interface; None without a lease.
+
+    An MTU that was asked for was set with the link and goes before the lease's; another main plugin's is its own.
+    """
+    record, binding = entry.record, entry.record.binding
     if binding is None:
         return None
     plan = plan_for(binding.lease, entry.settings, entry.parent_mtu, binding.expires_at)
-    return plan if entry.record.mode is not None else replace(plan, mtu=None)
+    is_the_leases = record.mode is not None and record.mtu is None
+    return plan if is_the_leases else replace(plan, mtu=None)
 
 
 def _about(entry: Entry, lease: Lease) -> dict[str, object]:

@@ -30,11 +30,11 @@ class Record:
     """One generation of one attachment.
 
     netns_id: (device, inode) of the netns when it was attached. boot_id: the boot in which it was; a binding's
-    boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan
-    mode, None when another plugin made the interface. hears: `post_lease` was queued for the current lease, so
-    `release` is owed. client_id: the identity, also where there is no request yet. parent_index: the parent's, by
-    which it is known after a rename; None where it was not noted. release_at: of a lease that lapses (RELEASING):
-    wall clock, when it is given back after all (lifecycle/lapsing.py).
+    boot-time seconds mean nothing in another. created: wall clock, seconds since the epoch. mode: the macvlan mode,
+    None when another plugin made the interface. mtu: the one that was asked for, in bytes. hears: `post_lease` was
+    queued for the current lease, so `release` is owed. client_id: the identity, also where there is no request yet.
+    parent_index: the parent's, by which it is known after a rename; None where it was not noted. release_at: of a
+    lease that lapses (RELEASING): wall clock, when it is given back after all (lifecycle/lapsing.py).
     """
 
     attachment: Attachment

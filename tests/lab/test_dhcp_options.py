@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from lab import Daemon, Host, Lab, Lan
+from lab import Daemon, Host, Lab, Lan, eventually
 from lab.cni import netconf
 
 CLOCK = "192.0.2.123"
@@ -51,6 +51,21 @@ def test_an_mtu_above_the_parents_is_not_taken(lab: Lab) -> None:
     sandbox = host.cni.sandbox()
     host.cni.add(netconf(), sandbox)
     assert sandbox.link()["mtu"] == host.netns.link("host0")["mtu"] == 1500
+
+
+def test_an_mtu_in_the_configuration_goes_before_the_servers_for_as_long_as_the_lease_lives(lab: Lab) -> None:
+    lan, host, daemon = served(lab, *told(mtu=1400), t1=2, t2=4, lease_time=120)
+    sandbox = host.cni.sandbox()
+    added = host.cni.add(netconf(version="1.1.0", mtu=1300), sandbox)
+    assert sandbox.link()["mtu"] == 1300 == added.output["interfaces"][0]["mtu"]
+    address = added.interface.ip
+    for change in (lambda: lan.server.restart(extra=told(mtu=1200)), daemon.restart):
+        change()
+        seen = lan.server.acknowledged(address)
+        eventually(lambda seen=seen: lan.server.acknowledged(address) > seen, within=10, what="it is renewed")
+        eventually(lambda: daemon.lease()["mtu"] == 1200, what="what the server says is known")
+        assert sandbox.link()["mtu"] == 1300
+    assert host.cni.check(netconf(version="1.1.0", mtu=1300), sandbox, added).code == 0
 
 
 def test_what_is_suppressed_is_nowhere(lab: Lab) -> None:

@@ -58,5 +58,9 @@ def examine(host: Host, parents: Names) -> Iterator[tuple[Check, list[Finding]]]
         except Exception as error:  # noqa: BLE001 - a doctor who dies helps nobody
             yield (
                 check,
-                [problem(f"this check broke: {error!r}", "report it, with what is special on this host")],
+                [
+                    problem(
+                        f"this check broke: {error!r}", todo="report it, with what is special on this host"
+                    )
+                ],
             )

@@ -19,16 +19,16 @@ def check_clock(host: Host) -> Iterator[Finding]:
     if now < host.newest() - SLACK:
         yield problem(
             f"the clock says {shown}, which is before hooknet was installed",
-            SET_IT,
-            "leases are remembered across a reboot by this clock, and TLS refuses it",
+            todo=SET_IT,
+            why="leases are remembered across a reboot by this clock, and TLS refuses it",
         )
         return
     ran = host.run("timedatectl", "show", "--property=NTPSynchronized", "--value")
     if ran is not None and ran.code == 0 and ran.stdout.strip() == "no":
         yield note(
             f"the clock says {shown}, and is not synchronised",
-            SET_IT,
-            "leases that run are timed by another clock, and are not harmed",
+            todo=SET_IT,
+            why="leases that run are timed by another clock, and are not harmed",
         )
     else:
         yield ok(f"the clock says {shown}")

@@ -26,7 +26,7 @@ def check_config(host: Host) -> Iterator[Finding]:
         yield (
             ok("there is no hooknet.toml: everything has its default")
             if host.uid == 0
-            else skipped(f"{config.DEFAULT_CONFIG} can't be seen", "sudo hooknet doctor")
+            else skipped(f"{config.DEFAULT_CONFIG} can't be seen", todo="sudo hooknet doctor")
         )
         return
     try:
@@ -43,20 +43,22 @@ def check_state(host: Host) -> Iterator[Finding]:
     place = host.root.place(path)
     found = host.owner(place)
     if found is None:
-        yield problem(f"there is no {path}", "hooknet install, or by hand: install -d -m 700 " + str(path))
+        yield problem(
+            f"there is no {path}", todo="hooknet install, or by hand: install -d -m 700 " + str(path)
+        )
         return
     owner, mode = found
     if owner != 0 or mode & OTHERS_MAY_WRITE:
         yield problem(
             f"{path} may be written by others than root (owner {owner}, mode {stat.S_IMODE(mode):o})",
-            f"chown root {path} && chmod 700 {path}",
+            todo=f"chown root {path} && chmod 700 {path}",
         )
     free = host.free(place)
     if free is not None and free < ENOUGH:
         yield problem(
             f"{path} has {free >> 20} MiB left",
-            "free some space",
-            "when the journal can't be written, new ADDs are refused",
+            todo="free some space",
+            why="when the journal can't be written, new ADDs are refused",
         )
     elif owner == 0:
         yield ok(f"{path} is root's, with room left")
@@ -72,7 +74,8 @@ def check_program(host: Host) -> Iterator[Finding]:
     found = host.owner(host.root.place(daemon))
     if found is None:
         yield problem(
-            f"{SERVICE} starts {daemon}, which is not there", "hooknet install, by the hooknet to be used"
+            f"{SERVICE} starts {daemon}, which is not there",
+            todo="hooknet install, by the hooknet to be used",
         )
         return
     try:
@@ -83,7 +86,7 @@ def check_program(host: Host) -> Iterator[Finding]:
     if found[0] != 0 or found[1] & OTHERS_MAY_WRITE:
         yield problem(
             f"{daemon} runs as root, and may be changed by others (uid {found[0]}, mode {stat.S_IMODE(found[1]):o})",
-            f"chown -R root {daemon.parent.parent} && chmod -R go-w {daemon.parent.parent}",
+            todo=f"chown -R root {daemon.parent.parent} && chmod -R go-w {daemon.parent.parent}",
         )
     else:
         yield ok(f"{SERVICE} starts {daemon}")

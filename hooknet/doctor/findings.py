@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum, unique
 
 from hooknet.errors import HooknetError
@@ -20,10 +20,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`what` was seen, `why` it matters, and `todo`: what to do about it."""
+    """`what` was seen, `why` it matters, and `todo`: what to do about it. Three texts, so each is given by its name."""
 
     verdict: Verdict
     what: str
+    _: KW_ONLY
     why: str = ""
     todo: str = ""
 
@@ -32,18 +33,18 @@ def ok(what: str) -> Finding:
     return Finding(Verdict.OK, what)
 
 
-def note(what: str, todo: str, why: str = "") -> Finding:
-    return Finding(Verdict.NOTE, what, why, todo)
+def note(what: str, *, todo: str, why: str = "") -> Finding:
+    return Finding(Verdict.NOTE, what, why=why, todo=todo)
 
 
-def problem(what: str, todo: str, why: str = "") -> Finding:
-    return Finding(Verdict.PROBLEM, what, why, todo)
+def problem(what: str, *, todo: str, why: str = "") -> Finding:
+    return Finding(Verdict.PROBLEM, what, why=why, todo=todo)
 
 
-def skipped(what: str, todo: str = "") -> Finding:
-    return Finding(Verdict.SKIPPED, what, "", todo)
+def skipped(what: str, *, todo: str = "") -> Finding:
+    return Finding(Verdict.SKIPPED, what, todo=todo)
 
 
 def from_error(error: HooknetError, otherwise: str) -> Finding:
     """The problem that an error tells of; `otherwise` where it has no remedy of its own."""
-    return problem(error.message, error.hint or otherwise, error.details)
+    return problem(error.message, todo=error.hint or otherwise, why=error.details)

@@ -45,7 +45,7 @@ class Rule:
 def check_firewall(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
     """Rules that can be told to drop DHCP."""
     if "NET_ADMIN" in host.missing_capabilities():
-        yield skipped("the firewall: only root may look", "sudo hooknet doctor")
+        yield skipped("the firewall: only root may look", todo="sudo hooknet doctor")
         return
     rules = [*nft_rules(host), *legacy_rules(host)]
     bridged = bridges_call_iptables(host) and any(is_bridge(host, name) for name in names)
@@ -53,15 +53,15 @@ def check_firewall(host: Host, names: Sequence[str | None]) -> Iterator[Finding]
     for rule in fatal:
         yield problem(
             f"the firewall drops DHCP: {rule}",
-            "accept UDP ports 67 and 68 before it"
+            todo="accept UDP ports 67 and 68 before it"
             + (", or: sysctl net.bridge.bridge-nf-call-iptables=0" if rule.hook == "forward" else ""),
         )
     others = [rule for rule in rules if rule not in fatal and rule.hook != "forward"]
     for rule in others:
         yield note(
             f"a rule drops DHCP on this host: {rule}",
-            "nothing, unless a DHCP server runs here: then accept UDP ports 67 and 68",
-            "it does not reach hooknet, whose frames go past the host's IP layer",
+            todo="nothing, unless a DHCP server runs here: then accept UDP ports 67 and 68",
+            why="it does not reach hooknet, whose frames go past the host's IP layer",
         )
     if not (fatal or others):
         yield ok("no rule is seen that drops DHCP")

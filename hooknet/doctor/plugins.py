@@ -28,8 +28,8 @@ def check_shims(host: Host) -> Iterator[Finding]:
     if found is None:
         yield problem(
             f"podman finds no CNI plugin {PLUGIN}",
-            "hooknet install",
-            f"it looks in {', '.join(map(str, conf.plugin_dirs))}",
+            todo="hooknet install",
+            why=f"it looks in {', '.join(map(str, conf.plugin_dirs))}",
         )
     else:
         yield from check_shim(host, found)
@@ -42,8 +42,8 @@ def check_shims(host: Host) -> Iterator[Finding]:
         elif installed is not None and installed.drop_in:
             yield problem(
                 f"podman takes the CNI plugin {name} from {place or 'nowhere'}, not from hooknet",
-                "hooknet install, which lists its directory first again",
-                f"cni_plugin_dirs comes from {conf.plugin_dirs_from or 'podman itself'}",
+                todo="hooknet install, which lists its directory first again",
+                why=f"cni_plugin_dirs comes from {conf.plugin_dirs_from or 'podman itself'}",
             )
 
 
@@ -51,7 +51,7 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
     """One file that podman would run."""
     text = (host.root.read(path) or b"").decode(errors="replace")
     if SIGNATURE.decode() not in text:
-        yield problem(f"{path} is not hooknet's", "move it away, then: hooknet install")
+        yield problem(f"{path} is not hooknet's", todo="move it away, then: hooknet install")
         return
     broken = False
     for what, name in (("interpreter", "PYTHON"), ("daemon", "DAEMON")):
@@ -60,11 +60,11 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
             broken = True
             yield problem(
                 f"the {what} of {path} is missing: {written[1]}",
-                "hooknet install, by the hooknet that is to be used",
+                todo="hooknet install, by the hooknet that is to be used",
             )
     ran = host.run(str(path), stdin='{"cniVersion":"1.0.0"}', env={"CNI_COMMAND": "VERSION"})
     if not answers(None if ran is None or ran.code else ran.stdout):
-        yield problem(f"{path} does not run", "see what it says: CNI_COMMAND=VERSION " + str(path))
+        yield problem(f"{path} does not run", todo="see what it says: CNI_COMMAND=VERSION " + str(path))
     elif not broken:
         yield ok(f"{path} runs")
 
@@ -79,7 +79,7 @@ def check_networks(host: Host) -> Iterator[Finding]:
         if any(ipam_of(plugin) == "dhcp" for plugin in plugins_of(network)):
             yield note(
                 f"the network {network.get('name')} says `dhcp`, which the reference's plugin serves ({path})",
-                "hooknet install --drop-in, to have hooknet serve it unchanged",
+                todo="hooknet install --drop-in, to have hooknet serve it unchanged",
             )
 
 

@@ -22,8 +22,8 @@ def check_rootless(host: Host) -> Iterator[Finding]:
     if host.uid != 0:
         yield problem(
             "this is not root: rootless podman can't give containers addresses on the LAN",
-            "run containers as root (sudo podman run …), and the doctor too: sudo hooknet doctor",
-            "making a macvlan takes root in the host's network namespace",
+            todo="run containers as root (sudo podman run …), and the doctor too: sudo hooknet doctor",
+            why="making a macvlan takes root in the host's network namespace",
         )
 
 
@@ -31,19 +31,23 @@ def check_podman(host: Host) -> Iterator[Finding]:
     """podman, its version, and files of its configuration that it can't use."""
     ran = host.run("podman", "--version")
     if ran is None:
-        yield problem("podman does not run here", "install podman: apt install podman, dnf install podman")
+        yield problem(
+            "podman does not run here", todo="install podman: apt install podman, dnf install podman"
+        )
         return
     if ran.code:
-        yield problem(f"podman --version exits {ran.code}", "podman --version", last_line(ran.stderr))
+        yield problem(
+            f"podman --version exits {ran.code}", todo="podman --version", why=last_line(ran.stderr)
+        )
         return
     yield ok(ran.stdout.strip())
     conf = read_conf(host)
     for path, text in conf.problems:
-        yield problem(f"podman's {path}: {text}", "correct the file; a list is best written whole")
+        yield problem(f"podman's {path}: {text}", todo="correct the file; a list is best written whole")
     if chosen := host.environ.get(VARIABLE):
         yield note(
             f"CONTAINERS_CONF is set here: podman reads {chosen} and nothing else",
-            "unset it, or list hooknet's directory in that file",
+            todo="unset it, or list hooknet's directory in that file",
         )
 
 
@@ -55,7 +59,7 @@ def last_line(said: str) -> str:
 def check_backend(host: Host) -> Iterator[Finding]:
     """CNI, or netavark, which runs no CNI plugins but has drivers."""
     if host.uid != 0:
-        yield skipped("the network back end of rootful podman: only root can ask", "sudo hooknet doctor")
+        yield skipped("the network back end of rootful podman: only root can ask", todo="sudo hooknet doctor")
         return
     conf = read_conf(host)
     ran = host.run("podman", "info", "--format", "{{.Host.NetworkBackend}}")
@@ -65,7 +69,7 @@ def check_backend(host: Host) -> Iterator[Finding]:
             yield ok("podman uses CNI")
         case "":
             said = last_line(ran.stderr) if ran is not None else ""
-            yield problem("podman does not tell its network back end", "podman info", said)
+            yield problem("podman does not tell its network back end", todo="podman info", why=said)
         case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
             yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
             yield ok(about_proxy(host))
@@ -74,9 +78,9 @@ def check_backend(host: Host) -> Iterator[Finding]:
         case _:
             yield problem(
                 f"podman uses {backend}, which runs no CNI plugins",
-                "hooknet install --netavark makes hooknet one of its drivers; or go back to CNI where podman has it: "
+                todo="hooknet install --netavark makes hooknet one of its drivers; or go back to CNI where podman has it: "
                 'network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
-                f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
+                why=f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
             )
 
 
@@ -103,12 +107,12 @@ def check_events(host: Host) -> Iterator[Finding]:
         case Line.SERVED:
             yield ok(f"podman's events can be followed on {SOCKET}")
         case Line.DENIED:
-            yield skipped(f"{SOCKET} may be opened by root only", "sudo hooknet doctor")
+            yield skipped(f"{SOCKET} may be opened by root only", todo="sudo hooknet doctor")
         case Line.MISSING | Line.DEAD:
             yield note(
                 f"podman's socket {SOCKET} is not served",
-                "systemctl enable --now podman.socket"
+                todo="systemctl enable --now podman.socket"
                 if host.root.has_systemd
                 else f"podman system service -t 0 unix://{SOCKET}",
-                "its events tell of containers that went without a DEL; without them that is noticed within a minute",
+                why="its events tell of containers that went without a DEL; without them that is noticed within a minute",
             )

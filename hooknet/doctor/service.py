@@ -24,19 +24,21 @@ def check_units(host: Host) -> Iterator[Finding]:
     for name in (*SOCKETS, SERVICE):
         state = show(host, name)
         if state.get("LoadState") != "loaded":
-            yield problem(f"systemd has no {name}", "hooknet install")
+            yield problem(f"systemd has no {name}", todo="hooknet install")
         elif name in SOCKETS and state.get("ActiveState") != "active":
             yield problem(
                 f"{name} is {state.get('ActiveState')}",
-                f"systemctl start {name}; if it fails: journalctl -u {name}",
-                "without it a stopped daemon refuses calls",
+                todo=f"systemctl start {name}; if it fails: journalctl -u {name}",
+                why="without it a stopped daemon refuses calls",
             )
         elif state.get("UnitFileState") != "enabled":
-            yield problem(f"{name} is not enabled: it is missing after a reboot", f"systemctl enable {name}")
+            yield problem(
+                f"{name} is not enabled: it is missing after a reboot", todo=f"systemctl enable {name}"
+            )
         elif state.get("SubState") in {"auto-restart", "failed"}:
             yield problem(
                 f"{name} fails ({state.get('Result')}), and is tried again ({state.get('NRestarts')} times by now)",
-                "journalctl -u hooknet says why",
+                todo="journalctl -u hooknet says why",
             )
         else:
             yield ok(f"{name} is {state.get('ActiveState')} and enabled")
@@ -52,12 +54,12 @@ def check_daemon(host: Host) -> Iterator[Finding]:
     if line in {Line.MISSING, Line.DEAD}:
         yield problem(
             f"no daemon listens on {cni}",
-            "systemctl start hooknet.socket" if host.root.has_systemd else "start it: hooknet daemon",
-            line.value,
+            todo="systemctl start hooknet.socket" if host.root.has_systemd else "start it: hooknet daemon",
+            why=line.value,
         )
         return
     if line is Line.DENIED:
-        yield skipped(f"{cni} may be opened by root only", "sudo hooknet doctor")
+        yield skipped(f"{cni} may be opened by root only", todo="sudo hooknet doctor")
     yield from check_status(host, control)
 
 
@@ -71,7 +73,7 @@ def check_status(host: Host, control: Path) -> Iterator[Finding]:
     if missing:
         yield problem(
             f"the daemon (pid {status['pid']}) lacks {', '.join('CAP_' + name for name in missing)}",
-            "start it by its unit: systemctl restart hooknet; look for what `systemctl edit hooknet` changed",
+            todo="start it by its unit: systemctl restart hooknet; look for what `systemctl edit hooknet` changed",
         )
     if status["healthy"]:
         held = status["counts"]["leases"]
@@ -80,7 +82,7 @@ def check_status(host: Host, control: Path) -> Iterator[Finding]:
         )
     for one in status["problems"]:
         yield (note if status["healthy"] else problem)(
-            one["what"], one["todo"] or "hooknet status; journalctl -u hooknet", one["why"]
+            one["what"], todo=one["todo"] or "hooknet status; journalctl -u hooknet", why=one["why"]
         )
 
 
@@ -92,7 +94,7 @@ def check_rights(host: Host) -> Iterator[Finding]:
     if missing:
         yield problem(
             f"root lacks {', '.join('CAP_' + name for name in missing)} here, and so will the daemon",
-            "is this a container? Start it with these capabilities (--cap-add), or install on the host",
+            todo="is this a container? Start it with these capabilities (--cap-add), or install on the host",
         )
     else:
         yield ok("root has the capabilities that the daemon needs")
@@ -104,15 +106,15 @@ def check_reference(host: Host) -> Iterator[Finding]:
         if found.active and not found.is_hooknet:
             yield note(
                 f"the reference's daemon is still active: {', '.join(found.active)}",
-                "restart the containers that it serves, then: systemctl disable --now "
+                todo="restart the containers that it serves, then: systemctl disable --now "
                 + " ".join(found.active),
-                "containers that it attached are not renewed by hooknet",
+                why="containers that it attached are not renewed by hooknet",
             )
             return
     if host.line(REFERENCE_SOCKET) is Line.SERVED:
         yield note(
             f"somebody listens on {REFERENCE_SOCKET}, most likely the reference's `dhcp daemon`, started by hand",
-            "restart the containers that it serves, then stop it",
+            todo="restart the containers that it serves, then stop it",
         )
 
 

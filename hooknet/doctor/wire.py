@@ -25,8 +25,8 @@ def check_parents(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
         if not parent.carrier:
             yield problem(
                 f"{parent.name} has no carrier",
-                "plug in the cable, and see whether the switch port is up",
-                "an ADD waits for it, and fails at its deadline",
+                todo="plug in the cable, and see whether the switch port is up",
+                why="an ADD waits for it, and fails at its deadline",
             )
         else:
             how = "the default route's" if name is None else "the parent"
@@ -40,7 +40,7 @@ def check_servers(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
         if parent is None:
             continue
         if "NET_RAW" in host.missing_capabilities():
-            yield skipped(f"DHCP servers on {parent.name}: asking takes root", "sudo hooknet doctor")
+            yield skipped(f"DHCP servers on {parent.name}: asking takes root", todo="sudo hooknet doctor")
             continue
         yield from ask(host, parent.name)
 
@@ -49,7 +49,7 @@ def ask(host: Host, parent: str) -> Iterator[Finding]:
     try:
         found = host.ask_servers(parent)
     except OSError as error:
-        yield problem(f"nothing can be sent on {parent}: {error.strerror}", "ip -s link show " + parent)
+        yield problem(f"nothing can be sent on {parent}: {error.strerror}", todo="ip -s link show " + parent)
         return
     match found.offering:
         case (one,):
@@ -57,19 +57,19 @@ def ask(host: Host, parent: str) -> Iterator[Finding]:
         case (_, *_):
             yield note(
                 f"several DHCP servers answer on {parent}: {', '.join(found.offering)}",
-                'if they are not meant to, name the right one: allow_servers = ["ADDRESS/32"] in hooknet.toml',
-                "the first answer wins, so addresses may come from either",
+                todo='if they are not meant to, name the right one: allow_servers = ["ADDRESS/32"] in hooknet.toml',
+                why="the first answer wins, so addresses may come from either",
             )
         case _ if found.informing:
             yield problem(
                 f"{', '.join(found.informing)} answers on {parent}, and offers no address",
-                "enlarge its pool or shorten its leases (the plugin short-lease asks for shorter ones)",
-                "its pool is probably exhausted, or it knows no range for this network",
+                todo="enlarge its pool or shorten its leases (the plugin short-lease asks for shorter ones)",
+                why="its pool is probably exhausted, or it knows no range for this network",
             )
         case _:
             yield problem(
                 f"no DHCP server answers on {parent}",
-                "is it the right interface and VLAN? Is the server up? Do switches filter DHCP (snooping, port "
+                todo="is it the right interface and VLAN? Is the server up? Do switches filter DHCP (snooping, port "
                 "security)? A server on this very host does not hear its own parent: put it elsewhere",
             )
 

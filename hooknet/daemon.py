@@ -132,6 +132,7 @@ class Daemon:
         self.config = settings
         self.started_at = time.monotonic()
         self.lost: LostJournal | None = None
+        self.without_proxy: HooknetError | None = None
         self._stopping = asyncio.Event()
         self._notifier = Notifier(os.environ)
         self._handed = listen_sockets(os.environ)
@@ -204,10 +205,17 @@ class Daemon:
         self.metrics.watch(self.report)
 
     async def _serve_proxy(self) -> None:
-        """Netavark's dhcp-proxy: imported only here, so that it costs nobody else memory."""
+        """Netavark's dhcp-proxy: imported only here, so that it costs nobody else memory.
+
+        Without its socket everybody else is served all the same, and `status` says what is missing.
+        """
         from hooknet.frontends.netavark.proxy import ProxyServer
 
-        listening = self._stack.enter_context(open_proxy_socket(self._handed))
+        try:
+            listening = self._stack.enter_context(open_proxy_socket(self._handed))
+        except HooknetError as error:
+            self.without_proxy = error
+            return
         proxy = ProxyServer(self.lifecycle, self.podmans.lookup, self.lifecycle.reconciler.poke)
         await proxy.start(listening)
         self._stack.push_async_callback(proxy.stop, self.config.daemon.stop_timeout)

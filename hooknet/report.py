@@ -80,7 +80,12 @@ class Report:
 
     def problems(self) -> list[Problem]:
         """What makes the daemon unhealthy now. A podman that is not there does not: hooknet works without."""
-        return [*self._store_problems(), *self._pool_problems(), *self._plugin_problems()]
+        return [
+            *self._store_problems(),
+            *self._pool_problems(),
+            *self._plugin_problems(),
+            *self._proxy_problems(),
+        ]
 
     def _podman_view(self, state: StreamState) -> PodmanView:
         heard = self._daemon.podmans.heard(state.url)
@@ -126,6 +131,13 @@ class Report:
                 "free or repair the disk: leases in use go on in memory, new ADDs are refused; it heals by itself",
             )
         ]
+
+    def _proxy_problems(self) -> list[Problem]:
+        refused = self._daemon.without_proxy
+        if refused is None:
+            return []
+        why = f"{refused.message}; networks with netavark's dhcp driver are not served by hooknet, all others are"
+        return [Problem("hooknet can't be netavark's dhcp-proxy", why, refused.hint)]
 
     def _lost_journal(self) -> list[Problem]:
         """Until the next start: what a corrupt journal has cost."""

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`what` was seen, `why` it matters, and `todo`: what to do about it. Three texts, so each is given by its name."""
+    """`what` was seen, `why` it matters, and `todo`: what to do about it. All are texts, so each is given by name."""
 
     verdict: Verdict
     what: str

@@ -78,8 +78,8 @@ def check_backend(host: Host) -> Iterator[Finding]:
         case _:
             yield problem(
                 f"podman uses {backend}, which runs no CNI plugins",
-                todo="hooknet install --netavark makes hooknet one of its drivers; or go back to CNI where podman has it: "
-                'network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
+                todo="hooknet install --netavark makes hooknet one of its drivers; or go back to CNI, where podman "
+                'has it: network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
                 why=f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
             )
 
@@ -114,5 +114,5 @@ def check_events(host: Host) -> Iterator[Finding]:
                 todo="systemctl enable --now podman.socket"
                 if host.root.has_systemd
                 else f"podman system service -t 0 unix://{SOCKET}",
-                why="its events tell of containers that went without a DEL; without them that is noticed within a minute",
+                why="its events tell of containers that went without a DEL; without them it takes up to a minute",
             )

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 NETWORK = ("--network", "lan", "--parent", "host0")
 SERVICE = "hooknet.service"
 WAKES_WITHIN = 20.0
+PROXY_SOCKET = "/run/podman/nv-proxy.sock"
+NETAVARKS_SOCKET = f"""\
+[Socket]
+ListenStream={PROXY_SOCKET}
+[Install]
+WantedBy=sockets.target
+"""
+NETAVARKS_SERVICE = """\
+[Service]
+ExecStart=/bin/sleep infinity
+[Install]
+Also=netavark-dhcp-proxy.socket
+"""
 
 
 @pytest.fixture
@@ -153,6 +166,33 @@ def test_an_ipam_plugin_that_keeps_files_works_inside_the_unit(installed: Machin
     installed.path("/etc/cni/net.d/80-static.conflist").write_text(repr(conflist).replace("'", '"'))
     assert str(installed.start("web", network="static")) == "10.7.7.50"
     assert installed("ls", "/var/lib/cni/networks/static").stdout.startswith("10.7.7.50")
+
+
+def test_netavarks_proxy_by_configuration_has_its_socket_inside_the_unit(installed: Machine) -> None:
+    installed.path("/etc/hooknet/hooknet.toml").write_text("[netavark]\nproxy = true\n")
+    installed.systemctl("start", SERVICE)
+    assert installed("stat", "-c", "%a %U", PROXY_SOCKET).stdout == "600 root\n"
+    assert installed.hooknet("status").returncode == 0
+    installed.systemctl("kill", "--signal=KILL", SERVICE)  # which leaves the socket's file behind
+    eventually(lambda: served(installed), within=WAKES_WITHIN, what="the next daemon replaces it")
+    installed.systemctl("stop", SERVICE)
+    assert not installed.path(PROXY_SOCKET).exists()
+
+
+def test_where_netavarks_own_proxy_listens_everybody_else_is_served(lan: Lan, installed: Machine) -> None:
+    installed.path("/etc/systemd/system/netavark-dhcp-proxy.socket").write_text(NETAVARKS_SOCKET)
+    installed.path("/etc/systemd/system/netavark-dhcp-proxy.service").write_text(NETAVARKS_SERVICE)
+    installed.systemctl("enable", "--now", "netavark-dhcp-proxy.socket")
+    installed.path("/etc/hooknet/hooknet.toml").write_text("[netavark]\nproxy = true\n")
+    assert installed.start("web", network="lan") in lan.server.addresses()
+    status = installed.hooknet("status", check=False)
+    assert status.returncode == 1
+    assert "hooknet can't be netavark's dhcp-proxy" in status.stdout
+    remedy = ["disable", "--now", "netavark-dhcp-proxy.socket", "netavark-dhcp-proxy.service"]
+    assert f"systemctl {' '.join(remedy)}" in status.stdout
+    installed.systemctl(*remedy)
+    installed.systemctl("restart", SERVICE)
+    assert installed.hooknet("status").returncode == 0
 
 
 def test_podmans_events_are_followed_through_its_own_unit(lan: Lan, installed: Machine) -> None:

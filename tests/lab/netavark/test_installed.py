@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,17 @@ SOCKET = "hooknet-netavark.socket"
 DRIVER = "/usr/local/libexec/netavark/hooknet"
 MAC = "02:00:5e:10:00:0a"
 NETNS = "/run/netns/box"
+SETUP = {
+    "container_id": "d" * 64,
+    "container_name": "web",
+    "network": {
+        "name": "lan",
+        "driver": "hooknet",
+        "options": {"parent": "host0"},
+        "ipam_options": {"driver": "dhcp"},
+    },
+    "network_options": {"interface_name": "lan0", "aliases": ["d" * 12]},
+}
 
 
 @pytest.fixture
@@ -57,6 +68,16 @@ def test_the_proxys_first_call_starts_the_daemon_and_a_restart_keeps_the_lease(l
 def test_the_drivers_first_call_starts_the_daemon(installed):
     assert json.loads(installed(DRIVER, "info").stdout)["api_version"] == "1.0.0"
     assert installed.is_active("hooknet.service")
+
+
+def test_the_driver_attaches_a_container_inside_the_hardened_unit(lan, installed):
+    answer = json.loads(installed(DRIVER, "setup", NETNS, stdin=json.dumps(SETUP)).stdout)
+    (subnet,) = answer["interfaces"]["lan0"]["subnets"]
+    assert subnet["ipnet"] in installed("ip", "-n", "box", "-4", "addr", "show", "lan0").stdout
+    address = IPv4Interface(subnet["ipnet"]).ip
+    assert address in lan.server.addresses()
+    installed(DRIVER, "teardown", NETNS, stdin=json.dumps(SETUP))
+    lan.server.wait_for_release(address)
 
 
 def test_uninstall_takes_both_doors_away(installed):

@@ -1,7 +1,8 @@
 """`hooknet migrate`: let networks that lease by DHCP already be served by hooknet.
 
 It lists CNI networks with `ipam: dhcp` and netavark networks with `--ipam-driver dhcp`, and what each becomes. With
-`--apply` it does that; the file as it was stays beside the new one, with `.before-hooknet` behind its name.
+`--apply` it does that; the file as it was stays beside the new one, with `.before-hooknet` behind its name. A network
+that can't be moved keeps no other from moving: it is told of, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from hooknet.cli.tables import text
 
 if TYPE_CHECKING:
     import argparse
+
+    from hooknet.install.containers_conf import ContainersConf
+    from hooknet.install.root import Root
+    from hooknet.migrate.plan import Way
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,26 +35,37 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import replace
+    from datetime import UTC, datetime
     from os import environ
 
-    from hooknet.install.plan import DROP_IN_DIR, read_conf
-    from hooknet.migrate import NETAVARK_NETWORKS, plan
-    from hooknet.shim.install import PLUGIN
+    from hooknet.errors import EXIT_UNHEALTHY
+    from hooknet.install.plan import read_conf
+    from hooknet.migrate.plan import Folders, Way, plan
 
     args.dry_run = args.dry_run or not args.apply
     root = root_of(args)
     conf = read_conf(root, environ)
-    folders = dict.fromkeys((conf.networks, NETAVARK_NETWORKS))
-    made, moves = plan(root, tuple(folders), args.names, to_netavark=args.to_netavark)
-    for move in moves:
-        for said in move.says:
-            print(text(f"{move.name}: {said}"))
-    searched = conf.driver_dirs if args.to_netavark else (*conf.plugin_dirs, DROP_IN_DIR, *conf.driver_dirs)
-    if moves and not any(root.exists(folder / PLUGIN) for folder in searched):
-        how = "hooknet install --netavark" if args.to_netavark else "hooknet install"
-        made = replace(made, notes=(*made.notes, f"podman finds no plugin {PLUGIN} yet: {how}"))
-    code = follow(made, root, dry_run=args.dry_run)
-    if made.changes and args.dry_run:
+    way = Way.TO_NETAVARK if args.to_netavark else Way.IN_PLACE
+    moving = plan(root, Folders.of(conf), args.names, way, datetime.now(UTC))
+    for line in (*(f"{move.name}: {said}" for move in moving.moves for said in move.says), *moving.refused):
+        print(text(str(line)))
+    code = follow(moving.plan, root, dry_run=args.dry_run)
+    if moving.moves:
+        tell_of_plugin(root, conf, way)
+    if moving.plan.changes and args.dry_run:
         print("nothing was changed; hooknet migrate --apply does it")
-    return code
+    return EXIT_UNHEALTHY if moving.refused else code
+
+
+def tell_of_plugin(root: Root, conf: ContainersConf, way: Way) -> None:
+    """A note where podman would not find the plugin that networks name now."""
+    from hooknet.install.plan import DROP_IN_DIR
+    from hooknet.migrate.plan import Way
+    from hooknet.shim.install import PLUGIN
+
+    if way is Way.TO_NETAVARK:
+        searched, how = conf.driver_dirs, "hooknet install --netavark"
+    else:
+        searched, how = (*conf.plugin_dirs, DROP_IN_DIR, *conf.driver_dirs), "hooknet install"
+    if not any(root.exists(folder / PLUGIN) for folder in searched):
+        print(f"note: podman finds no plugin {PLUGIN} yet: {how}")

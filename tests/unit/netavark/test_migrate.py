@@ -1,6 +1,7 @@
 """What `hooknet migrate` makes of networks that are there."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from hooknet.cli.main import main
 from hooknet.errors import HooknetError
 from hooknet.install.changes import carry_out
 from hooknet.install.root import Root
-from hooknet.migrate import NETAVARK_NETWORKS, plan
+from hooknet.migrate.plan import NETAVARK_NETWORKS, Folders, Way, plan
 
 NET_D = Path("/etc/cni/net.d")
-FOLDERS = (NET_D, NETAVARK_NETWORKS)
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MACVLAN = {"type": "macvlan", "master": "eno1", "ipam": {"type": "dhcp"}}
 NETAVARK = {
     "name": "mv",
@@ -35,7 +36,7 @@ class Machine:
     def __init__(self, path):
         self.path = path
         self.root = Root(path)
-        for folder in FOLDERS:
+        for folder in (NET_D, NETAVARK_NETWORKS):
             (path / folder.relative_to("/")).mkdir(parents=True)
 
     def place(self, folder, name):
@@ -47,17 +48,23 @@ class Machine:
         return path
 
     def netavark(self, **changes):
-        path = self.place(NETAVARK_NETWORKS, "mv.json")
-        path.write_text(json.dumps(NETAVARK | changes))
+        network = NETAVARK | changes
+        path = self.place(NETAVARK_NETWORKS, f"{network['name']}.json")
+        path.write_text(json.dumps(network))
         return path
 
-    def plan(self, *names, to_netavark=False):
-        return plan(self.root, FOLDERS, names, to_netavark=to_netavark)
+    def settings(self, text):
+        path = self.path / "etc/hooknet/hooknet.toml"
+        path.parent.mkdir()
+        path.write_text(text)
+
+    def plan(self, *names, way=Way.IN_PLACE):
+        return plan(self.root, Folders(), names, way, NOW)
 
     def migrate(self, *names, **how):
-        made, moves = self.plan(*names, **how)
-        list(carry_out(made.changes, self.root))
-        return moves, made.notes
+        moving = self.plan(*names, **how)
+        list(carry_out(moving.plan.changes, self.root))
+        return moving.moves, moving.plan.notes
 
 
 @pytest.fixture
@@ -126,7 +133,7 @@ def test_done_twice_there_is_nothing_left_to_do(machine):
     machine.cni(MACVLAN)
     machine.netavark()
     machine.migrate()
-    assert machine.plan()[1] == ()
+    assert machine.plan().moves == ()
 
 
 def test_what_does_not_lease_is_left_alone(machine):
@@ -134,15 +141,40 @@ def test_what_does_not_lease_is_left_alone(machine):
     machine.netavark(ipam_options={"driver": "host-local"})
     machine.place(NET_D, "broken.conflist").write_text("{")
     machine.place(NET_D, "list.json").write_text("[]")
-    made, moves = machine.plan()
-    assert moves == ()
-    assert made.notes == (f"{NET_D}/broken.conflist is left alone: it is not valid JSON",)
+    moving = machine.plan()
+    assert (moving.moves, moving.refused) == ((), ())
+    assert moving.plan.notes == (f"{NET_D}/broken.conflist is left alone: it is not valid JSON",)
 
 
 def test_what_could_not_work_is_said_now(machine):
     machine.cni(MACVLAN | {"mode": "l9"})
-    with pytest.raises(HooknetError, match="the network lan can't be moved"):
-        machine.plan()
+    machine.cni(MACVLAN, name="other")
+    assert machine.plan("other").moves == machine.plan().moves
+    (why,) = machine.plan().refused
+    assert str(why).startswith("lan can't be moved: mode = 'l9'")
+    with pytest.raises(HooknetError, match="lan can't be moved"):
+        machine.plan("other", "lan")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"ipv6_enabled": True}, "--ipv6 can't be used"), ({"internal": True}, "--internal can't be used")],
+)
+def test_a_network_that_cant_be_moved_keeps_no_other_from_moving(machine, capsys, changes, said):
+    stays, moves = machine.netavark(name="lan6", **changes), machine.netavark()
+    before = stays.read_bytes()
+    assert main(["migrate", "--apply", f"--root={machine.path}"]) == 1
+    printed = capsys.readouterr().out
+    assert "mv: netavark's macvlan on eno1" in printed
+    assert "lan6 can't be moved: network lan6: " + said in printed
+    assert (stays.read_bytes(), read(moves)["driver"]) == (before, "hooknet")
+
+
+def test_a_network_that_is_named_moves_whatever_the_others_are(machine):
+    machine.netavark(name="lan6", ipv6_enabled=True)
+    path = machine.netavark()
+    assert main(["migrate", "--apply", f"--root={machine.path}", "mv"]) == 0
+    assert read(path)["driver"] == "hooknet"
 
 
 def test_a_netavark_network_becomes_one_of_the_driver(machine):
@@ -157,11 +189,51 @@ def test_a_netavark_network_becomes_one_of_the_driver(machine):
     assert any("bclim" in note for note in notes)
 
 
+def test_what_hooknet_toml_sets_for_the_proxy_is_told_where_it_goes(machine):
+    machine.settings('[network."eno1/eth0"]\nlease_time = "10m"\n[network."eno2/eth0"]\n')
+    machine.netavark()
+    _, notes = machine.migrate()
+    told = [note for note in notes if "hooknet.toml" in note]
+    assert told == [
+        'mv: what [network."eno1/eth0"] of hooknet.toml sets does not hold for it: put it under [network.mv]'
+    ]
+
+
+def test_a_hooknet_toml_that_cant_be_read_is_the_daemons_business(machine):
+    machine.settings("[network")
+    machine.netavark()
+    assert len(machine.migrate()[0]) == 1
+
+
+def test_a_network_that_is_not_as_netavark_writes_one_is_left_alone(machine):
+    machine.netavark(ipam_options="dhcp", options=[])
+    assert machine.plan().moves == machine.plan().refused == ()
+
+
+def test_dns_servers_cross_and_what_has_no_place_is_named(machine):
+    dns = {"nameservers": ["192.0.2.53"], "domain": "example", "search": ["a.example"]}
+    machine.cni(MACVLAN | {"dns": dns})
+    _, notes = machine.migrate(way=Way.TO_NETAVARK)
+    assert read(machine.place(NETAVARK_NETWORKS, "lan.json"))["network_dns_servers"] == ["192.0.2.53"]
+    assert notes == ("lan: left out, for netavark has no place for it: dns.domain, dns.search",)
+
+
+def test_networks_go_where_podman_looks_for_them(machine):
+    conf = machine.path / "etc/containers/containers.conf"
+    conf.write_text('[network]\nnetwork_config_dir = "/srv/networks"\n')
+    here = machine.path / "srv/networks"
+    here.mkdir(parents=True)
+    plain = {"cniVersion": "0.4.0", "name": "lan", "plugins": [MACVLAN]}
+    (here / "90-lan.conflist").write_text(json.dumps(plain))
+    assert main(["migrate", "--apply", "--to-netavark", f"--root={machine.path}"]) == 0
+    assert read(here / "lan.json")["driver"] == "hooknet"
+
+
 def test_a_cni_network_becomes_a_netavark_network_and_stays(machine):
     plugin = MACVLAN | {"mode": "private", "metric": 5, "suppress": ["dns", "mtu"], "fqdn": True}
     path = machine.cni(plugin, {"type": "tuning"})
     before = path.read_bytes()
-    _, notes = machine.migrate(to_netavark=True)
+    _, notes = machine.migrate(way=Way.TO_NETAVARK)
     found = read(machine.place(NETAVARK_NETWORKS, "lan.json"))
     assert (found["name"], found["driver"], len(found["id"])) == ("lan", "hooknet", 64)
     assert found["options"] == {
@@ -173,7 +245,8 @@ def test_a_cni_network_becomes_a_netavark_network_and_stays(machine):
     }
     assert path.read_bytes() == before
     assert notes == ("lan: left out, for netavark has no place for it: tuning",)
-    assert machine.plan(to_netavark=True)[1] == ()
+    assert found["created"] == "2026-03-04T05:06:07Z"
+    assert machine.plan(way=Way.TO_NETAVARK).moves == ()
 
 
 def test_one_network_can_be_named_and_a_wrong_name_is_told(machine):

@@ -1,0 +1,161 @@
+"""All networks of a machine, what each becomes, and the changes that do it.
+
+One that can't be moved is told of, and keeps no other from moving; asked for by its name, it is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, unique
+from pathlib import Path
+from stat import S_IMODE
+from typing import Any
+
+from hooknet.errors import HooknetError, Kind
+from hooknet.install.changes import Change, MakeDirectory, WriteFile
+from hooknet.install.containers_conf import DEFAULT_NETWORKS, ContainersConf
+from hooknet.install.plan import CONFIG
+from hooknet.install.planning import Plan
+from hooknet.install.root import Root
+from hooknet.migrate import cni, netavark
+from hooknet.migrate.moves import Move
+
+NETAVARK_NETWORKS = Path("/etc/containers/networks")
+BACKUP = ".before-hooknet"
+ENDINGS = (".conflist", ".conf", ".json")
+
+
+@unique
+class Way(Enum):
+    """Where CNI networks go. Netavark's always become networks of the driver."""
+
+    IN_PLACE = "in place"
+    TO_NETAVARK = "to netavark"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where podman keeps networks, under either back end."""
+
+    cni: Path = DEFAULT_NETWORKS
+    netavark: Path = NETAVARK_NETWORKS
+
+    @classmethod
+    def of(cls, conf: ContainersConf) -> Folders:
+        """containers.conf's network_config_dir counts for both back ends."""
+        return cls() if conf.networks == DEFAULT_NETWORKS else cls(conf.networks, conf.networks)
+
+    def files(self, root: Root) -> Iterator[Path]:
+        for folder in dict.fromkeys((self.cni, self.netavark)):
+            yield from (folder / name for name in root.names(folder) if name.endswith(ENDINGS))
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The moves, what can't be moved and why, and the changes that carry the moves out."""
+
+    plan: Plan
+    moves: tuple[Move, ...]
+    refused: tuple[HooknetError, ...] = ()
+
+
+def plan(root: Root, folders: Folders, names: Collection[str], way: Way, now: datetime) -> Moving:
+    """`names` empty: all that can be moved. `now`: when a network that is made says it was.
+
+    Raises NOT_FOUND for a name that is no network which leases by DHCP, BAD_CONFIG for one that can't be moved.
+    """
+    moves, refused = [], []
+    become = _becoming(root, folders, way, now)
+    for path, data in _networks(root, folders):
+        if names and data["name"] not in names:
+            continue
+        try:
+            move = become(path, data)
+        except HooknetError as error:
+            if names:
+                raise
+            refused.append(error)
+        else:
+            moves += [move] if move is not None else []
+    _require_all(names, moves, folders)
+    changes = [change for move in moves for change in _changes(root, move)]
+    notes = [f"{move.name}: {note}" for move in moves for note in move.notes]
+    if not names:
+        notes += [f"{path} is left alone: it is not valid JSON" for path in _broken(root, folders)]
+    return Moving(Plan(tuple(changes), tuple(notes)), tuple(moves), tuple(refused))
+
+
+def _becoming(
+    root: Root, folders: Folders, way: Way, now: datetime
+) -> Callable[[Path, dict[str, Any]], Move | None]:
+    """What is made of a file in one of the folders."""
+    taken = {name.removesuffix(".json") for name in root.names(folders.netavark)}
+    tuned = _tuned(root)
+
+    def become(path: Path, data: dict[str, Any]) -> Move | None:
+        if netavark.is_netavarks(data):
+            return netavark.to_driver(path, data, tuned)
+        if way is Way.IN_PLACE:
+            return cni.in_place(path, data)
+        return None if data["name"] in taken else netavark.crossing(folders.netavark, data, now)
+
+    return become
+
+
+def _require_all(names: Collection[str], moves: Collection[Move], folders: Folders) -> None:
+    missing = sorted(set(names) - {move.name for move in moves})
+    if missing:
+        raise HooknetError(
+            Kind.NOT_FOUND,
+            f"{', '.join(missing)}: no network of that name leases by DHCP and is not hooknet's yet",
+            details=f"looked in {', '.join(dict.fromkeys((str(folders.cni), str(folders.netavark))))}",
+            hint="`hooknet migrate` without a name lists those that can be moved",
+        )
+
+
+def _changes(root: Root, move: Move) -> Iterator[Change]:
+    """The backup first: whatever happens then, nothing is lost. An older backup is the older truth, and stays."""
+    before = root.read(move.path)
+    if before is None:
+        if not root.is_directory(move.path.parent):
+            yield MakeDirectory(move.path.parent)
+        yield WriteFile(move.path, move.content)
+        return
+    mode = S_IMODE(root.place(move.path).stat().st_mode)
+    backup = move.path.with_name(move.path.name + BACKUP)
+    if not root.exists(backup):
+        yield WriteFile(backup, before, mode)
+    yield WriteFile(move.path, move.content, mode, replaces=True)
+
+
+def _networks(root: Root, folders: Folders) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each file that describes a network, and what it says."""
+    for path in folders.files(root):
+        try:
+            data = json.loads(root.text(path) or "")
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(data, dict) and isinstance(data.get("name"), str):
+            yield path, data
+
+
+def _broken(root: Root, folders: Folders) -> Iterator[Path]:
+    """Files that podman, too, can't read: a network that is not listed may be in one."""
+    for path in folders.files(root):
+        try:
+            json.loads(root.text(path) or "null")
+        except (ValueError, RecursionError):
+            yield path
+
+
+def _tuned(root: Root) -> tuple[str, ...]:
+    """The networks that hooknet.toml has settings for; none where it can't be read, which the daemon tells."""
+    try:
+        tables = tomllib.loads(root.text(CONFIG) or "").get("network")
+    except tomllib.TOMLDecodeError:
+        return ()
+    return tuple(tables) if isinstance(tables, dict) else ()

@@ -50,6 +50,7 @@ LONGEST = 1e12
 """Seconds: beyond any lease, and below what a float can't hold."""
 FOREIGN = frozenset({IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network, Path})
 HINT = "see docs/reference/configuration.md"
+DURATION_HINT = "give seconds, or text such as 90s, 5m, 1.5h, 2d or infinite"
 NONE_OF = "Invalid enum value "
 """How msgspec begins to say that a value is none of a `Literal`'s."""
 
@@ -169,7 +170,11 @@ def _duration(value: Any, where: str) -> float:
     try:
         return parse_duration(value)
     except ValueError as error:
-        raise HooknetError(Kind.BAD_CONFIG, f"{where}: {error}") from None
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"{where}: {error}",
+            hint=DURATION_HINT,
+        ) from None
 
 
 def _alternatives(wanted: Any, value: Any, where: str, hint: str) -> Any:

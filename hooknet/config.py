@@ -7,6 +7,7 @@ then the defaults here; so an unchanged conflist can be tuned from the file.
 
 from __future__ import annotations
 
+import errno
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from hooknet.binding import Duration, bad_value, bind, unknown_key
+from hooknet.binding import HINT, Duration, bad_value, bind, unknown_key
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import INFINITE
 
@@ -31,6 +32,12 @@ Scope = Literal["host", "fleet"]
 Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast"]
 
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
+REMEDIES = {
+    errno.EACCES: "only root may read it: run this as root",
+    errno.ELOOP: "it must be the file itself, not a symbolic link",
+    errno.EISDIR: "it must be a file, not a folder",
+}
+"""What to do about a configuration that can't be read."""
 TRUTHS = {
     "true": True,
     "yes": True,
@@ -164,7 +171,7 @@ def settings_from_text(given: Mapping[str, str], where: str) -> dict[str, Any]:
         try:
             typed[name] = _from_text(hints[name], text.strip())
         except ValueError as error:
-            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key}: {error}") from None
+            raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key}: {error}", hint=HINT) from None
     bind(NetworkSettings, typed, where)
     return typed
 
@@ -190,7 +197,11 @@ def parse(text: str, where: str) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise HooknetError(Kind.BAD_CONFIG, f"{where} is not valid TOML: {error}") from None
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"{where} is not valid TOML: {error}",
+            hint="mend it there; `hooknet config check` says when it is right",
+        ) from None
     sections = {"daemon", "podman", "netavark", "plugins", "network"}
     for key, value in data.items():
         if key not in sections:
@@ -238,7 +249,10 @@ def load(path: Path | None) -> Config:
             hint="leave --config away for the defaults",
         ) from None
     except UnicodeDecodeError as error:
-        raise HooknetError(Kind.BAD_CONFIG, f"{chosen} is not UTF-8: {error}") from None
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{chosen} is not UTF-8: {error}", hint="TOML is UTF-8: save it as that"
+        ) from None
     except OSError as error:
-        raise HooknetError(Kind.IO, f"can't read {chosen}: {error.strerror}") from None
+        hint = REMEDIES.get(error.errno or 0, f"see what is in the way: namei -l {chosen}")
+        raise HooknetError(Kind.IO, f"can't read {chosen}: {error.strerror}", hint=hint) from None
     return replace(parse(text, str(chosen)), path=chosen)

@@ -1,8 +1,8 @@
 """The composition root: the only place where everything meets.
 
-The order of a start: configuration, folders, lock, journal, plugins, podman, lifecycle, sockets, ready. The sockets
-listen before anything is recovered (callers wait in the backlog) and are served as soon as the journal is read;
-what an earlier daemon left is reconciled beside that, attachment by attachment, under its lock.
+The order of a start: capabilities, configuration, folders, lock, journal, plugins, podman, lifecycle, sockets,
+ready. The sockets listen before anything is recovered (callers wait in the backlog) and are served as soon as the
+journal is read; what an earlier daemon left is reconciled beside that, attachment by attachment, under its lock.
 The order of a stop: no new callers, running ADDs finish (bounded), deliveries in flight end, every lease is kept.
 """
 
@@ -80,9 +80,9 @@ class LostJournal:
 def run(options: Options) -> int:
     """Run the daemon until SIGTERM or SIGINT. Returns the exit code."""
     try:
+        require_capabilities()  # first: who is not root may not read the configuration either
         settings = configured(options)
         logs.setup(settings.daemon.log_format, settings.daemon.log_level)
-        require_capabilities()
         return asyncio.run(_run(options, settings))
     except HooknetError as error:
         print(f"hooknet: {error}", file=sys.stderr)  # noqa: T201 - the log may not be set up yet

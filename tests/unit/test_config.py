@@ -78,6 +78,7 @@ def test_an_unknown_network_has_the_defaults() -> None:
         ("daemon = 3", "write [daemon]"),
         ("[podman]\nurl = 3", "[podman]: url: Expected text or a list, got a whole number"),
         ("[daemon", "not valid TOML"),
+        ("[daemon]\nlog_level = ", "`hooknet config check`"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_remedy(text: str, says: str) -> None:
@@ -96,5 +97,13 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
 def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real.toml").touch()
     (tmp_path / "link.toml").symlink_to(tmp_path / "real.toml")
-    with pytest.raises(HooknetError, match="can't read"):
+    with pytest.raises(HooknetError, match=r"can't read .*not a symbolic link"):
         load(tmp_path / "link.toml")
+
+
+def test_what_can_not_be_read_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(HooknetError, match="not a folder"):
+        load(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# \xe4")
+    with pytest.raises(HooknetError, match="save it as that"):
+        load(tmp_path / "latin.toml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,8 @@ from hooknet.frontends.control.sources import (
     StatusView,
     StoreView,
 )
+from hooknet.kernel.parents import NO_CARRIER_REMEDY
+from hooknet.kernel.watch import Seen
 from hooknet.lifecycle.bus import Event
 from hooknet.lifecycle.requests import AttachmentView
 from hooknet.podman import StreamState, StreamStatus
@@ -25,6 +26,8 @@ from hooknet.podmans import WORDS
 
 if TYPE_CHECKING:
     from hooknet.daemon import Daemon
+
+NO_PARENT = "there is no such interface"
 
 
 class Report:
@@ -68,7 +71,7 @@ class Report:
             store=self._store(),
             problems=[*problems, *podman_problems, *self._lost_journal()],
             podman=[self._podman_view(state) for state in daemon.podmans.states],
-            parents=self._parents(views),
+            parents=self._parents(),
             counts={
                 "attachments": len(views),
                 "leases": sum(view.lease is not None for view in views),
@@ -80,8 +83,10 @@ class Report:
 
     def problems(self) -> list[Problem]:
         """What makes the daemon unhealthy now. A podman that is not there does not: hooknet works without."""
+        cut_off = (parent_problem(parent) for parent in self._parents())
         return [
             *self._store_problems(),
+            *(problem for problem in cut_off if problem is not None),
             *self._pool_problems(),
             *self._plugin_problems(),
             *self._proxy_problems(),
@@ -97,19 +102,9 @@ class Report:
             detail=state.why,
         )
 
-    def _parents(self, views: Sequence[AttachmentView]) -> list[ParentView]:
-        counts = Counter(view.host_parent for view in views if view.host_parent is not None)
-        found = {name: self._daemon.watcher.is_up(name) for name in sorted(counts)}
-        return [
-            ParentView(
-                name=name,
-                up=bool(up),
-                carrier=bool(up),
-                attachments=counts[name],
-                detail="there is no such interface" if up is None else "",
-            )
-            for name, up in found.items()
-        ]
+    def _parents(self) -> list[ParentView]:
+        counts = self._daemon.lifecycle.on_parents()
+        return [parent_view(name, self._daemon.watcher.find(name), counts[name]) for name in sorted(counts)]
 
     def _store(self) -> StoreView:
         journal = self._daemon.journal
@@ -182,3 +177,23 @@ def podman_problem(state: StreamState) -> Problem | None:
         state.why,
         state.hint or "containers that are killed without a DEL are found by their netns only",
     )
+
+
+def parent_view(name: str, seen: Seen | None, attachments: int) -> ParentView:
+    """seen: None when the host has no such interface."""
+    if seen is None:
+        return ParentView(name=name, up=False, carrier=False, attachments=attachments, detail=NO_PARENT)
+    return ParentView(name=name, up=seen.up, carrier=seen.up and seen.carrier, attachments=attachments)
+
+
+def parent_problem(parent: ParentView) -> Problem | None:
+    """Without it nobody who hangs on it reaches the LAN, and no lease can be renewed."""
+    why = f"{parent.attachments} attached, cut off from the LAN; their leases can't be renewed"
+    if parent.detail == NO_PARENT:
+        todo = "bring it back under this name and restart the containers: their interfaces went with it"
+        return Problem(f"the parent {parent.name} is gone", why, todo)
+    if not parent.up:
+        return Problem(f"the parent {parent.name} is down", why, f"ip link set {parent.name} up")
+    if not parent.carrier:
+        return Problem(f"the parent {parent.name} has no carrier", why, NO_CARRIER_REMEDY)
+    return None

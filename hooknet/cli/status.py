@@ -57,7 +57,7 @@ def podman(stream: dict[str, Any], now: datetime) -> str:
 
 def parent(found: dict[str, Any]) -> str:
     state = "down" if not found["up"] else "up" if found["carrier"] else "up, no carrier"
-    return sentence(f"{found['name']} {state}, {found['attachments']} attached", found["detail"])
+    return f"{found['name']} {found['detail'] or state}, {found['attachments']} attached"
 
 
 def problem(found: dict[str, str]) -> str:

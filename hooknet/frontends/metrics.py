@@ -164,6 +164,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "hooknet_uptime_seconds": ("Since the daemon started", ()),
     "hooknet_store_ok": ("1 when the journal can be written", ()),
     "hooknet_podman_stream_up": ("1 while podman's events are followed", ("url",)),
+    "hooknet_parent_up": ("1 while the parent is up and has a carrier", ("parent",)),
     "hooknet_leases": ("Attachments, by the state of their lease", ("state",)),
     "hooknet_plugin_active": ("1 while the plugin is called", ("plugin",)),
 }
@@ -197,6 +198,7 @@ class Scrape(Collector):
             "hooknet_podman_stream_up": [
                 ((stream.url,), float(stream.state == "following")) for stream in status.podman
             ],
+            "hooknet_parent_up": [((parent.name,), float(parent.carrier)) for parent in status.parents],
         }
 
     def _leases(self) -> dict[str, Samples]:

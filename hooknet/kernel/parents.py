@@ -21,6 +21,7 @@ from hooknet.kernel.routes import read_routes
 ETHERNET = 1  # ARPHRD_ETHER
 MACVLAN = "macvlan"
 SYSFS = Path("/sys/class/net")
+NO_CARRIER_REMEDY = "plug in the cable, or see whether the switch port is up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,7 @@ class Parent:
 
 
 def parent(name: str) -> Parent:
-    """The interface `name` of this netns as a parent. Raises PARENT when there is none; see
-    `require_usable`.
-    """
+    """The interface `name` of this netns as a parent (see `require_usable`). Raises PARENT when there is none."""
     try:
         with Netlink() as netlink:
             link = netlink.get(messages.get_link(name))
@@ -75,9 +74,7 @@ def is_wireless(name: str, sysfs: Path = SYSFS) -> bool:
 
 
 def default_parent() -> str:
-    """The interface of the default route, the one with the lowest metric. Raises PARENT when there is
-    none.
-    """
+    """The interface of the default route with the lowest metric. Raises PARENT when there is none."""
     with Netlink() as netlink:
         routes = [r for r in read_routes(netlink) if r.destination.prefixlen == 0 and r.index is not None]
     for route in sorted(routes, key=lambda r: r.metric):

@@ -34,7 +34,7 @@ AGAIN = 1.0  # seconds until a failed dump is tried again
 
 @unique
 class Change(Enum):
-    """What happened to a link."""
+    """What happened to a link. UP and DOWN: frames can pass, or no longer."""
 
     UP = "up"
     DOWN = "down"
@@ -45,9 +45,7 @@ class Change(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
-    """`name` is the name that the link had before the event (for APPEARED: has now); `renamed`: its new
-    one.
-    """
+    """name: of the link before the event (for APPEARED: now). renamed: its new one."""
 
     change: Change
     name: str
@@ -57,10 +55,16 @@ class LinkEvent:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a link. `up`: set up, and with a carrier."""
+    """What is known of a link. up: set up by the administrator. carrier: a cable, or what counts as one, is there."""
 
     name: str
     up: bool
+    carrier: bool
+
+    @property
+    def works(self) -> bool:
+        """Whether frames can pass."""
+        return self.up and self.carrier
 
 
 def difference(index: int, before: Seen | None, after: Seen | None) -> list[LinkEvent]:
@@ -70,8 +74,8 @@ def difference(index: int, before: Seen | None, after: Seen | None) -> list[Link
     if after is None:
         return [LinkEvent(Change.DELETED, before.name, index)]
     events: list[LinkEvent] = []
-    if before.up != after.up:
-        events.append(LinkEvent(Change.UP if after.up else Change.DOWN, before.name, index))
+    if before.works != after.works:
+        events.append(LinkEvent(Change.UP if after.works else Change.DOWN, before.name, index))
     if before.name != after.name:
         events.append(LinkEvent(Change.RENAMED, before.name, index, after.name))
     return events
@@ -104,9 +108,9 @@ class LinkWatcher:
             self._socket.close()
             self._socket = None
 
-    def is_up(self, name: str) -> bool | None:
-        """Whether the link of that name is up with a carrier; None when there is none."""
-        return next((seen.up for seen in self._links.values() if seen.name == name), None)
+    def find(self, name: str) -> Seen | None:
+        """The link of that name as it was last told; None when there is none."""
+        return next((seen for seen in self._links.values() if seen.name == name), None)
 
     def _readable(self) -> None:
         assert self._socket is not None
@@ -126,7 +130,7 @@ class LinkWatcher:
         if not isinstance(message, LinkMessage) or message.family != socket.AF_UNSPEC:
             return  # a bridge telling of its ports
         if kind == RTM_NEWLINK:
-            self._learn(message.index, Seen(message.name, message.up and message.carrier))
+            self._learn(message.index, Seen(message.name, up=message.up, carrier=message.carrier))
         elif kind == RTM_DELLINK:
             self._learn(message.index, None)
 
@@ -173,4 +177,4 @@ def subscribe() -> socket.socket:
 
 def snapshot() -> dict[int, Seen]:
     """Every link of the calling thread's netns, by index."""
-    return {link.index: Seen(link.name, link.up and link.carrier) for link in list_links()}
+    return {link.index: Seen(link.name, up=link.up, carrier=link.carrier) for link in list_links()}

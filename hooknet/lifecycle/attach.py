@@ -22,6 +22,7 @@ from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
 from hooknet.dhcp.names import host_label
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
+from hooknet.kernel.parents import NO_CARRIER_REMEDY
 from hooknet.lifecycle.clients import make_client
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
@@ -98,7 +99,7 @@ class Attacher:
                     Kind.PARENT,
                     f"the parent {parent.name} has no carrier",
                     details=f"waited {settings.timeout:g} s",
-                    hint="plug in the cable, or see whether the switch port is up",
+                    hint=NO_CARRIER_REMEDY,
                 )
             await asyncio.sleep(CARRIER_POLL)
 

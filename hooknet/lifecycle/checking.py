@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
+from hooknet.kernel.parents import NO_CARRIER_REMEDY
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Netns
@@ -72,6 +73,8 @@ class Checker:
             raise _cut_off(error.message, error.details, attached, hint=error.hint) from None
         if not found.up:
             raise _cut_off(f"{found.name} is down", "", attached, hint=f"ip link set {found.name} up")
+        if attached and not found.carrier:  # a bridge without a port has none until the first container comes
+            raise _cut_off(f"{found.name} has no carrier", "", attached, hint=NO_CARRIER_REMEDY)
         since = self._leases.silent_parents.get(found.name)
         if since is None and not settings.probe_server:
             return

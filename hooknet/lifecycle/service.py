@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -225,6 +226,10 @@ class Lifecycle:
     def views(self) -> list[AttachmentView]:
         """Every attachment, oldest first."""
         return [entry.view() for entry in sorted(self._registry, key=lambda e: e.generation)]
+
+    def on_parents(self) -> Mapping[str, int]:
+        """How many attachments each parent on the host has."""
+        return Counter(entry.host_parent for entry in self._registry if entry.host_parent is not None)
 
     @property
     def sessions(self) -> int:

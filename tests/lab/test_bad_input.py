@@ -14,6 +14,8 @@ from lab.cni import netconf
 from lab.daemon import HOOKNET, START_WITHIN
 from lab.process import run
 
+from hooknet.errors import EXIT_OK, EXIT_UNHEALTHY, EXIT_USAGE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -91,6 +93,35 @@ def test_a_parent_without_a_carrier_is_waited_for_and_then_named(lan: Lan, host:
     reply = host.cni.call("ADD", netconf(), sandbox)
     refused(reply, 101, "host0", "carrier")
     nothing_left(host, sandbox, links, daemon)
+
+
+def test_status_says_that_the_parent_has_no_carrier_while_containers_hang_on_it(lan: Lan, host: Host) -> None:
+    daemon = host.daemon()
+    daemon.start()
+    sandbox = host.cni.sandbox()
+    host.cni.add(netconf(), sandbox)
+    assert daemon.hooknet("status").returncode == EXIT_OK
+    lan.unplug()
+    told = eventually(lambda: unhealthy(daemon), what="the daemon has noticed")
+    assert "host0 up, no carrier, 1 attached" in told
+    assert "the parent host0 has no carrier; 1 attached, cut off from the LAN" in told
+    refused(host.cni.call("STATUS", netconf(version="1.1.0")), 51, "host0", "carrier", "cable")
+    daemon.log.wait_for("DAEMON_DEGRADED.*host0 has no carrier")
+    lan.replug()
+    eventually(lambda: not unhealthy(daemon), what="all is well again")
+
+
+def unhealthy(daemon: Daemon) -> str:
+    """What `hooknet status` says while it exits 1; empty while all is well."""
+    done = daemon.hooknet("status", check=False)
+    return done.stdout if done.returncode == EXIT_UNHEALTHY else ""
+
+
+def test_status_tells_a_parent_that_is_down_with_the_remedy(lan: Lan, host: Host, daemon: Daemon) -> None:
+    host.cni.add(netconf(), host.cni.sandbox())
+    host.netns.ip("link", "set", "host0", "down")
+    eventually(lambda: "host0 is down" in unhealthy(daemon), what="the daemon has noticed")
+    assert "ip link set host0 up" in unhealthy(daemon)
 
 
 def test_an_interface_that_is_there_already_is_left_alone(lan: Lan, host: Host, daemon: Daemon) -> None:
@@ -252,5 +283,20 @@ def test_the_daemon_says_which_capability_it_lacks(host: Host, capability: str) 
 def test_without_any_capability_the_daemon_names_them_all(host: Host) -> None:
     command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--", HOOKNET, "daemon"]
     done = run([*host.netns.enter, *command], check=False, timeout=START_WITHIN)
-    assert done.returncode != 0
+    assert done.returncode == EXIT_USAGE
     assert [name for name in CAPABILITIES if f"CAP_{name}" not in done.stderr] == []
+
+
+def test_who_is_not_root_hears_of_capabilities_and_not_of_files_that_only_root_may_read(
+    host: Host, tmp_path: Path
+) -> None:
+    folder = tmp_path / "hooknet"
+    folder.mkdir(mode=0o700)
+    config = folder / "hooknet.toml"
+    config.touch(mode=0o600)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    done = run([*host.netns.enter, *nobody, HOOKNET, "daemon", f"--config={config}"], check=False)
+    assert done.returncode == EXIT_USAGE
+    assert [name for name in CAPABILITIES if f"CAP_{name}" not in done.stderr] == []
+    assert "run it as root" in done.stderr
+    assert "Permission denied" not in done.stderr

@@ -112,10 +112,10 @@ def test_fault_10_a_parent_that_was_renamed_while_the_daemon_was_down_is_known_b
     eventually(lambda: lan.server.acknowledged(address) > seen, within=10, what="renewals go on")
     lan.unplug()
     eventually(lambda: "LOWER_UP" not in host.netns.link("lan9")["flags"], what="no carrier")
-    parents = {row["name"]: row["up"] for row in daemon.status()["parents"]}
+    parents = {row["name"]: row["carrier"] for row in daemon.status()["parents"]}
     assert parents == {"lan9": False}
     lan.replug()
-    eventually(lambda: daemon.status()["parents"][0]["up"], what="the carrier is back")
+    eventually(lambda: daemon.status()["parents"][0]["carrier"], what="the carrier is back")
     stays.delete()
     lan.server.wait_for_release(address, within=10)
 

@@ -147,7 +147,12 @@ SCHEMAS: dict[str, Schema] = {
         detail=TEXT,
     ),
     "Parent": record(
-        "One host interface.", name=TEXT, up=BOOLEAN, carrier=BOOLEAN, attachments=INTEGER, detail=TEXT
+        "One host interface.",
+        name=TEXT,
+        up=said(BOOLEAN, "It is set up."),
+        carrier=said(BOOLEAN, "It is up, and there is a cable, or what counts as one."),
+        attachments=INTEGER,
+        detail=TEXT,
     ),
     "Status": STATUS,
     "Reloaded": record("What a reload changed.", changed=array(TEXT, "One line per change; empty: nothing.")),

@@ -29,9 +29,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreView:
-    """The journal. `state`: `ok`, or in one word what is wrong with it (`read-only`, `full`, `corrupt`,
-    …).
-    """
+    """The journal. `state`: `ok`, or in one word what is wrong with it."""
 
     state: str
     path: str
@@ -42,8 +40,7 @@ class StoreView:
 class PodmanView:
     """One podman service whose events are followed.
 
-    state: `following`, `resync`, `lost` (trying again) or `absent`. last_event: when it last said anything,
-    UTC.
+    state: `following`, `resync`, `lost` (trying again) or `absent`. last_event: when it last said anything, UTC.
     """
 
     url: str
@@ -55,7 +52,7 @@ class PodmanView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentView:
-    """A host interface that attachments hang on."""
+    """A host interface that attachments hang on. up: set up. carrier: up, and a cable is there."""
 
     name: str
     up: bool
@@ -82,9 +79,7 @@ class StatusView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedAction:
-    """One step of a reconcile. `action`: a word such as `release`; `who`: the attachment as people name
-    it.
-    """
+    """One step of a reconcile. `action`: such as `release`; `who`: the attachment as people name it."""
 
     action: str
     who: str

@@ -12,7 +12,7 @@ import pytest
 
 from hooknet.kernel import watch
 from hooknet.kernel.pool import KernelPool
-from hooknet.kernel.watch import Change, LinkWatcher
+from hooknet.kernel.watch import Change, LinkWatcher, Seen
 
 pytestmark = pytest.mark.lab
 
@@ -57,8 +57,8 @@ async def until(condition) -> None:
 
 def test_what_is_there_already_is_known_and_not_told(lan) -> None:
     async def script(events, watcher) -> None:
-        assert watcher.is_up("up0")
-        assert watcher.is_up("eth7") is None
+        assert watcher.find("up0") == Seen("up0", up=True, carrier=True)
+        assert watcher.find("eth7") is None
         assert events == []
 
     watching(lan, script)
@@ -68,7 +68,7 @@ def test_a_carrier_that_flaps_is_told_each_time(lan) -> None:
     async def script(events, watcher) -> None:
         lan.outside.ip("link set lan0 down")
         await until(lambda: ("up0", Change.DOWN, "") in events)
-        assert watcher.is_up("up0") is False
+        assert watcher.find("up0") == Seen("up0", up=True, carrier=False)
         lan.outside.ip("link set lan0 up")
         await until(lambda: ("up0", Change.UP, "") in events)
 
@@ -80,7 +80,7 @@ def test_a_parent_that_is_renamed_is_told_under_its_old_name(lan) -> None:
         lan.host.ip("link set up0 down")
         lan.host.ip("link set up0 name wan0")
         await until(lambda: ("up0", Change.RENAMED, "wan0") in events)
-        assert watcher.is_up("wan0") is False
+        assert watcher.find("wan0") == Seen("wan0", up=False, carrier=False)
 
     watching(lan, script)
 

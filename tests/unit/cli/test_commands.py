@@ -135,6 +135,23 @@ def test_status_of_a_sick_daemon_exits_1_and_says_what_why_and_what_to_do(
         assert (code, json.loads(shown)["healthy"]) == (1, False)
 
 
+@pytest.mark.parametrize(
+    ("up", "carrier", "detail", "says"),
+    [
+        (True, True, "", "enp0s31f6 up, 2 attached"),
+        (True, False, "", "enp0s31f6 up, no carrier, 2 attached"),
+        (False, False, "", "enp0s31f6 down, 2 attached"),
+        (False, False, "there is no such interface", "enp0s31f6 there is no such interface, 2 attached"),
+    ],
+)
+def test_status_tells_a_parent_that_is_down_from_one_without_a_carrier(
+    serve: Any, fake: Any, hooknet: Any, up: bool, carrier: bool, detail: str, says: str
+) -> None:
+    parent = fake.ParentView(name="enp0s31f6", up=up, carrier=carrier, attachments=2, detail=detail)
+    with serve(sources=fake.FakeSources(health=fake.status(parents=(parent,)))):
+        assert says in hooknet("status")[1]
+
+
 def test_events_are_one_line_each_and_end_with_what_is_remembered(daemon: Any, hooknet: Any) -> None:
     daemon.publish("add", container="web", network="lan", ifname="eth0", address="192.168.1.7", ms=14.2)
     daemon.publish("podman", action="died", container="web")

@@ -94,6 +94,7 @@ def test_what_is_comes_from_the_daemon_at_the_moment_of_the_scrape(api: Any, ask
     assert found["hooknet_healthy", ()] == 1
     assert found["hooknet_podman_stream_up", (("url", "unix:///run/podman/podman.sock"),)] == 1
     assert found["hooknet_podman_stream_up", (("url", "unix:///run/other.sock"),)] == 0
+    assert found["hooknet_parent_up", (("parent", "enp0s31f6"),)] == 1
     assert found["hooknet_plugin_calls_total", (("plugin", "dns"),)] == 7
     assert found["hooknet_plugin_failures_total", (("plugin", "dns"),)] == 2
     assert found["process_open_fds", ()] > 0

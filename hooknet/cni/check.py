@@ -3,12 +3,14 @@
 prevResult is the result of the whole chain, so plugins after us may have changed it: another MAC, more
 addresses, more routes are theirs. A lease whose address has changed since the ADD is right, though
 prevResult says otherwise. What must be there is our interface, in this container; and an address, when
-hooknet was to provide one.
+somebody was to give one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from hooknet.cni.netconf import Addresses
 
 if TYPE_CHECKING:
     from hooknet.cni.result import Interface, Ip, Result
@@ -29,11 +31,11 @@ def addresses_on(result: Result, ifname: str) -> tuple[Ip, ...]:
 
 
 def complaints(
-    previous: Result, *, ifname: str, netns: str, makes_interface: bool, leases: bool
+    previous: Result, *, ifname: str, netns: str, makes_interface: bool, addresses: Addresses
 ) -> tuple[str, ...]:
     """What speaks against prevResult, in words.
 
-    makes_interface: we are the main plugin. leases: an address is ours.
+    makes_interface: we are the main plugin. addresses: who gave one: a lease is IPv4, others give what they like.
     """
     found = []
     interface = interface_in(previous, ifname)
@@ -41,6 +43,8 @@ def complaints(
         found.append(f"prevResult has no interface {ifname} in a container")
     if interface is not None and interface.sandbox != netns:
         found.append(f"prevResult has {ifname} in {interface.sandbox}, not in {netns}")
-    if leases and not any(ip.address.version == 4 for ip in previous.ips):  # noqa: PLR2004 - IPv4
+    if addresses is Addresses.LEASED and not any(ip.address.version == 4 for ip in previous.ips):  # noqa: PLR2004 - IPv4
         found.append("prevResult has no IPv4 address")
+    if addresses is Addresses.DELEGATED and not previous.ips:
+        found.append("prevResult has no address")
     return tuple(found)

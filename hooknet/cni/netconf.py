@@ -48,19 +48,25 @@ class Role(Enum):
     IPAM = "ipam"
 
 
+@unique
+class Addresses(Enum):
+    """Who gives them. LEASED: hooknet. DELEGATED: another IPAM plugin. NONE: nobody, the network is L2 only."""
+
+    LEASED = "leased"
+    DELEGATED = "delegated"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Essentials:
-    """What every verb needs.
-
-    delegate: the IPAM plugin to run when it is not ours. l2_only: nobody gives an address.
-    """
+    """What every verb needs. delegate: the IPAM plugin to run where the addresses are DELEGATED."""
 
     cni_version: str = OLDEST
     name: str
     type: str = ""
     role: Role = Role.MAIN
-    delegate: str | None = None
-    l2_only: bool = False
+    addresses: Addresses = Addresses.LEASED
+    delegate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +111,17 @@ def read_essentials(plugin: str, data: dict[str, Any]) -> Essentials:
             hint="use letters, digits, `_`, `.` and `-`, beginning with a letter or digit",
         )
     role = role_of(plugin, conf)
-    delegate = _delegate(conf) if role is Role.MAIN else None
+    delegate = _delegate(conf) if role is Role.MAIN else ""
+    addresses = Addresses.DELEGATED if delegate else Addresses.LEASED
+    if role is Role.MAIN and _nobody_gives_addresses(plugin, conf):
+        addresses = Addresses.NONE
     return Essentials(
         cni_version=version,
         name=name,
         type=conf.text("type"),
         role=role,
+        addresses=addresses,
         delegate=delegate,
-        l2_only=role is Role.MAIN and delegate is None and _nobody_gives_addresses(plugin, conf),
     )
 
 
@@ -135,7 +144,7 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
     """What an ADD or a CHECK needs. Raises INCOMPATIBLE_VERSION and BAD_CONFIG."""
     essentials = read_essentials(plugin, data)
     conf, ipam = Section(data), Section(data).section("ipam")
-    ours = essentials.delegate is None
+    ours = essentials.addresses is not Addresses.DELEGATED
     previous = (
         parse_result(data["prevResult"], essentials.cni_version, "prevResult")
         if conf.section("prevResult").data
@@ -150,8 +159,8 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         name=essentials.name,
         type=essentials.type,
         role=essentials.role,
+        addresses=essentials.addresses,
         delegate=essentials.delegate,
-        l2_only=essentials.l2_only,
         parent=_parent(essentials, conf, previous),
         mode=_mode(conf) if essentials.role is Role.MAIN else "bridge",
         mtu=conf.number("mtu", most=LARGEST_MTU) or None if essentials.role is Role.MAIN else None,
@@ -163,15 +172,15 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         prev_result=previous,
         settings=_with_host_name(_under(essentials, settings), options),
         options=options,
-        requested_address=requested_address(conf, args) if ours and not essentials.l2_only else None,
+        requested_address=requested_address(conf, args) if essentials.addresses is Addresses.LEASED else None,
         warnings=near_misses(conf, ipam if ours else None, main_is_ours=essentials.role is Role.MAIN),
     )
 
 
-def _delegate(conf: Section) -> str | None:
+def _delegate(conf: Section) -> str:
     kind = conf.section("ipam").text("type")
     if not kind or kind in OUR_IPAM:
-        return None
+        return ""
     if not is_identifier(kind) or kind in OUR_MAIN:
         raise HooknetError(
             Kind.BAD_CONFIG,

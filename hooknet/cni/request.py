@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from hooknet.cni.document import Section, decode, is_encodable
 from hooknet.cni.names import ifname_flaw, is_identifier, parse_args, refuse_unknown_args, tolerant_args
-from hooknet.cni.netconf import Essentials, NetConf, Role, read_essentials, read_netconf
+from hooknet.cni.netconf import Addresses, Essentials, NetConf, Role, read_essentials, read_netconf
 from hooknet.cni.versions import NEWEST, SUPPORTED_VERSIONS, Verb, require_verb
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import AttachmentKey
@@ -172,7 +172,7 @@ def _conf(verb: Verb, plugin: str, data: dict[str, Any], args: Mapping[str, str]
     if verb in {Verb.DEL, Verb.GC}:
         return None
     conf = read_netconf(plugin, data, args)
-    if verb in NEEDS_NETNS and conf.role is Role.MAIN and conf.delegate is None:
+    if verb in NEEDS_NETNS and conf.role is Role.MAIN and conf.addresses is not Addresses.DELEGATED:
         refuse_unknown_args(args, conf.options.args_named)
     if verb is Verb.CHECK and conf.prev_result is None:
         raise HooknetError(

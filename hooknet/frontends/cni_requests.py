@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hooknet.cni import check, compose
-from hooknet.cni.netconf import Role
+from hooknet.cni.netconf import Addresses, Role
 from hooknet.cni.options import HOST_NAME
 from hooknet.cni.result import Interface, Result
 from hooknet.errors import HooknetError, Kind
@@ -27,25 +27,24 @@ def attach_request(
     """What an ADD asks of the lifecycle. `assign`: asks another plugin for the addresses."""
     conf = request.wanted
     assert request.netns is not None, "ADD and CHECK have a netns"
-    wanted: dict[str, Any] = {
-        "key": request.key,
-        "netns": request.netns,
-        "container_name": request.container_name,
-        "aliases": tuple(one for one in conf.aliases if one != request.container_id[:SHORT_ID]),
-        "parent": conf.parent,
-        "mac": conf.mac,
-        "link": link_wanted(conf),
-        "l2_only": conf.l2_only or assign is not None,
-        "assign": assign,
-        "timing": timing or Timing(),
-        "own_netns": request.own_netns_allowed,
-        "given": conf.settings,
-        "parameters": conf.options.requested,
-        "skip_parameters": conf.options.skipped,
-        "options": {code: value for code, value in conf.options.provided.items() if code != HOST_NAME},
-        "requested_address": conf.requested_address,
-    }
-    return AttachRequest(**wanted)
+    return AttachRequest(
+        key=request.key,
+        netns=request.netns,
+        container_name=request.container_name,
+        aliases=tuple(one for one in conf.aliases if one != request.container_id[:SHORT_ID]),
+        parent=conf.parent,
+        mac=conf.mac,
+        link=link_wanted(conf),
+        l2_only=conf.addresses is not Addresses.LEASED,
+        assign=assign,
+        timing=timing or Timing(),
+        own_netns=request.own_netns_allowed,
+        given=conf.settings,
+        parameters=conf.options.requested,
+        skip_parameters=conf.options.skipped,
+        options={code: value for code, value in conf.options.provided.items() if code != HOST_NAME},
+        requested_address=conf.requested_address,
+    )
 
 
 def link_wanted(conf: NetConf) -> LinkWanted | None:
@@ -70,7 +69,7 @@ def check_request(request: CniRequest) -> AttachRequest:
         ifname=request.ifname,
         netns=request.netns,
         makes_interface=conf.role is Role.MAIN,
-        leases=not conf.l2_only,
+        addresses=conf.addresses,
     )
     if problems:
         raise HooknetError(
@@ -84,7 +83,7 @@ def check_request(request: CniRequest) -> AttachRequest:
     async def assign() -> FixedPlan:
         return plan_of(check.addresses_on(previous, request.ifname), ())
 
-    asked = attach_request(request, assign if conf.delegate is not None else None)
+    asked = attach_request(request, assign if conf.addresses is Addresses.DELEGATED else None)
     return replace(asked, mac=found.mac) if found is not None and found.mac else asked
 
 

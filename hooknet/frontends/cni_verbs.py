@@ -19,7 +19,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hooknet.cni.netconf import Role
+from hooknet.cni.netconf import Addresses, Role
 from hooknet.cni.render import render, render_error, render_versions
 from hooknet.cni.request import CniRequest, answer_version, parse
 from hooknet.cni.versions import Verb
@@ -113,7 +113,7 @@ class Verbs:
     async def remove(self, request: CniRequest, tombstone: Tombstone | None = None) -> None:
         """DEL, from a caller or from a tombstone. Raises DELEGATE_FAILED after everything was tried."""
         problem = None
-        if request.network.delegate is not None:
+        if request.network.addresses is Addresses.DELEGATED:
             try:
                 await self._delegates.run(request, Verb.DEL)
             except HooknetError as error:
@@ -142,7 +142,7 @@ class Verbs:
         for warning in request.wanted.warnings:
             log.warning("network %s: %s", request.network.name, warning)
         await self._before_add()
-        if request.network.delegate is None:
+        if request.network.addresses is not Addresses.DELEGATED:
             attached = await self._lifecycle.attach(attach_request(request, None, timing))
             return added(request, attached, None)
         allocation = Allocation(self._delegates, request)
@@ -155,13 +155,13 @@ class Verbs:
 
     async def _check(self, request: CniRequest) -> None:
         asked = check_request(request)
-        if request.network.delegate is not None:
+        if request.network.addresses is Addresses.DELEGATED:
             await self._delegates.run(request, Verb.CHECK)
         await self._lifecycle.check(asked)
 
     async def _collect(self, request: CniRequest) -> None:
         errors = await self._lifecycle.collect(request.network.name, request.valid)
-        if request.network.delegate is not None:
+        if request.network.addresses is Addresses.DELEGATED:
             try:
                 await self._delegates.run(request, Verb.GC)
             except HooknetError as error:
@@ -174,7 +174,7 @@ class Verbs:
         conf = request.wanted
         if not conf.link_in_container:
             await self._lifecycle.status(request.network.name, conf.parent, conf.settings)
-        if conf.delegate is not None:
+        if conf.addresses is Addresses.DELEGATED:
             await self._delegates.run(request, Verb.STATUS)
 
 

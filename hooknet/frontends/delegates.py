@@ -83,7 +83,7 @@ class Delegates:
     async def run(self, request: CniRequest, verb: Verb) -> bytes:
         """Run the delegate; its stdout. Raises DELEGATE_FAILED with the delegate's own code and text."""
         name = request.network.delegate
-        assert name is not None, "there is a delegate"
+        assert name, "there is a delegate"
         program = find(name, request.path)
         env = {**request.env, "CNI_COMMAND": verb.value, "PATH": SEARCH_PATH}
         try:
@@ -155,7 +155,7 @@ def reported(name: str, done: Finished) -> HooknetError:
     return failed(name, said["msg"], str(said.get("details") or ""), code=own)
 
 
-def failed(name: str | None, why: str, details: str, *, code: int | None = None) -> HooknetError:
+def failed(name: str, why: str, details: str, *, code: int | None = None) -> HooknetError:
     return HooknetError(
         Kind.DELEGATE_FAILED, f"the IPAM plugin {name} failed: {why}", details=details, code=code
     )

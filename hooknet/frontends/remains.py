@@ -14,7 +14,7 @@ import logging
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -103,8 +103,6 @@ def _read(path: Path) -> tuple[bytes, float]:
 
 def _trace_of(remembered: RememberedAdd, attached: float) -> Trace:
     request = cni_requests.attach_request(remembered.request)
-    if remembered.request.wanted.delegate is not None:
-        request = replace(request, l2_only=True)  # another plugin gives the addresses
     return Trace(request=request, attached=attached, address=remembered.address, by_name=remembered.by_name)
 
 

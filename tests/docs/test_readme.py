@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hooknet import config
+from hooknet.cni.netconf import Addresses
 from hooknet.cni.request import parse
 from hooknet.hooks.checking import check_all
 
@@ -42,4 +43,4 @@ def test_its_conflists_are_understood(text: str) -> None:
         "CNI_NETNS": "/run/netns/x",
     }
     request = parse(plugin["type"], env, json.dumps(conflist | plugin).encode())
-    assert (request.wanted.parent, request.wanted.delegate) == ("enp0s31f6", None)
+    assert (request.wanted.parent, request.wanted.addresses) == ("enp0s31f6", Addresses.LEASED)

@@ -110,6 +110,20 @@ def test_host_local_gives_one_of_each_family_and_del_frees_both(
     assert lan.server.leases() == []
 
 
+@EITHER
+def test_a_network_that_has_only_ipv6_is_checked_and_kept(
+    lan: Lan, host: Host, daemon: Daemon, plugin: str
+) -> None:
+    ipam = {"type": "static", "addresses": [{"address": "2001:db8::10/64", "gateway": "2001:db8::1"}]}
+    config, sandbox = netconf(type_=plugin, ipam=ipam), host.cni.sandbox()
+    added = host.cni.add(config, sandbox)
+    checked = host.cni.check(config, sandbox, added)
+    assert checked.code == 0, str(checked)
+    sandbox.ip("address", "delete", "2001:db8::10/64", "dev", "eth0")
+    assert "2001:db8::10" in host.cni.check(config, sandbox, added).error["details"]
+    host.cni.delete(config, sandbox)
+
+
 @pytest.mark.parametrize("version", ["0.2.0", "0.4.0"])
 def test_a_delegate_speaks_the_version_of_its_network(
     lan: Lan, host: Host, daemon: Daemon, tmp_path: Path, version: str

@@ -1,6 +1,7 @@
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from hooknet.cni.check import addresses_on, complaints, interface_in
+from hooknet.cni.netconf import Addresses
 from hooknet.cni.result import Interface, Ip, Result
 
 NETNS = "/run/netns/1"
@@ -12,7 +13,11 @@ GOOD = Result(interfaces=(HOST, OURS), ips=(ADDRESS,))
 
 def judge(result, **changes):
     return complaints(
-        result, **({"ifname": "eth0", "netns": NETNS, "makes_interface": True, "leases": True} | changes)
+        result,
+        **(
+            {"ifname": "eth0", "netns": NETNS, "makes_interface": True, "addresses": Addresses.LEASED}
+            | changes
+        ),
     )
 
 
@@ -37,7 +42,14 @@ def test_another_container_is_noticed():
 def test_a_result_without_an_address_is_noticed_where_one_was_to_be_given():
     bare = Result(interfaces=(OURS,))
     assert judge(bare) == ("prevResult has no IPv4 address",)
-    assert judge(bare, leases=False) == ()
+    assert judge(bare, addresses=Addresses.DELEGATED) == ("prevResult has no address",)
+    assert judge(bare, addresses=Addresses.NONE) == ()
+
+
+def test_a_lease_is_ipv4_and_another_plugin_may_give_ipv6_alone():
+    six = Result(interfaces=(OURS,), ips=(Ip(address=IPv6Interface("2001:db8::10/64"), interface=0),))
+    assert judge(six) == ("prevResult has no IPv4 address",)
+    assert judge(six, addresses=Addresses.DELEGATED) == ()
 
 
 def test_an_address_that_changed_since_the_add_is_no_complaint():

@@ -5,7 +5,7 @@ import pytest
 from cni_calls import NETNS, OURS, SEED, conf, env, request
 
 from hooknet.cni.dialects import SETTINGS
-from hooknet.cni.netconf import Role
+from hooknet.cni.netconf import Addresses, Role
 from hooknet.cni.request import parse
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError
@@ -42,7 +42,7 @@ def refused(*args, **kwargs):
 )
 def test_the_name_that_is_run_and_the_document_tell_the_role(plugin, kind, ipam, role):
     found = conf(plugin=plugin, type=kind, ipam=None if ipam is None else {"type": ipam})
-    assert (found.role, found.delegate, found.l2_only) == (role, None, False)
+    assert (found.role, found.addresses) == (role, Addresses.LEASED)
 
 
 def test_a_document_without_a_place_for_us_is_refused():
@@ -50,26 +50,27 @@ def test_a_document_without_a_place_for_us_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("plugin", "ipam", "l2_only"),
+    ("plugin", "ipam", "addresses"),
     [
-        ("hooknet", None, False),
-        ("hooknet", {}, True),
-        ("hooknet", {"type": ""}, True),
-        ("hooknet", {"metric": 5}, False),
-        ("macvlan", None, True),
-        ("macvlan", {}, True),
-        ("macvlan", {"type": "dhcp"}, False),
+        ("hooknet", None, Addresses.LEASED),
+        ("hooknet", {}, Addresses.NONE),
+        ("hooknet", {"type": ""}, Addresses.NONE),
+        ("hooknet", {"metric": 5}, Addresses.LEASED),
+        ("macvlan", None, Addresses.NONE),
+        ("macvlan", {}, Addresses.NONE),
+        ("macvlan", {"type": "dhcp"}, Addresses.LEASED),
     ],
 )
-def test_who_gives_no_address_is_l2_only(plugin, ipam, l2_only):
-    assert conf(plugin=plugin, type=plugin, ipam=ipam).l2_only is l2_only
+def test_who_gives_no_address_is_l2_only(plugin, ipam, addresses):
+    assert conf(plugin=plugin, type=plugin, ipam=ipam).addresses is addresses
 
 
 @pytest.mark.parametrize("plugin", ["hooknet", "macvlan"])
 @pytest.mark.parametrize("ipam", ["host-local", "static", "whereabouts"])
 def test_another_ipam_plugin_is_delegated_to(plugin, ipam):
     found = conf(plugin=plugin, type=plugin, ipam={"type": ipam, "subnet": "10.0.0.0/24"})
-    assert (found.delegate, found.l2_only, found.requested_address) == (ipam, False, None)
+    assert (found.addresses, found.delegate) == (Addresses.DELEGATED, ipam)
+    assert found.requested_address is None
 
 
 @pytest.mark.parametrize("ipam", ["../evil", "a/b", "macvlan", 7])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hooknet.cni.netconf import Addresses
 
 if TYPE_CHECKING:
-    from hooknet.cni.result import Interface, Ip, Result
+    from hooknet.cni.result import Interface, Ip, Result, Route
 
 
 def interface_in(result: Result, ifname: str) -> Interface | None:
@@ -28,6 +28,17 @@ def addresses_on(result: Result, ifname: str) -> tuple[Ip, ...]:
     """The addresses that prevResult puts on `ifname`."""
     indices = {i for i, found in enumerate(result.interfaces) if found.name == ifname and found.sandbox}
     return tuple(ip for ip in result.ips if ip.interface in indices)
+
+
+def routes_through(result: Result, ifname: str) -> tuple[Route, ...]:
+    """The routes of prevResult that lead through `ifname`: whose gateway is its own, or can be reached by it."""
+    links = [ip.address.network for ip in addresses_on(result, ifname)]
+    links += [route.destination for route in result.routes if route.gateway is None]
+    return tuple(
+        route
+        for route in result.routes
+        if route.gateway is None or any(route.gateway in link for link in links)
+    )
 
 
 def complaints(

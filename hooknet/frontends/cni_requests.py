@@ -81,7 +81,8 @@ def check_request(request: CniRequest) -> AttachRequest:
     found = check.interface_in(previous, request.ifname)
 
     async def assign() -> FixedPlan:
-        return plan_of(check.addresses_on(previous, request.ifname), ())
+        ours = check.addresses_on(previous, request.ifname)
+        return plan_of(ours, check.routes_through(previous, request.ifname))
 
     asked = attach_request(request, assign if conf.addresses is Addresses.DELEGATED else None)
     return replace(asked, mac=found.mac) if found is not None and found.mac else asked

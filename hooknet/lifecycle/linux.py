@@ -9,11 +9,18 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from typing import ParamSpec, TypeVar
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
-from hooknet.dhcp.wire import ArpPacket, UdpDatagram, ethernet_udp_frame, udp_packet
+from hooknet.dhcp.wire import (
+    BROADCAST_MAC,
+    ArpPacket,
+    UdpDatagram,
+    arp_announcement,
+    ethernet_udp_frame,
+    udp_packet,
+)
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import addresses, fixed, links, neighbours, netns, packet, process
 from hooknet.kernel.addresses import Plan
@@ -30,7 +37,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 CHADDR = slice(28, 34)
 """Where a DHCP message has its client's MAC (RFC 2131 section 2), and an ARP packet its sender's (RFC 826)."""
 ARP_SENDER = slice(8, 14)
@@ -224,6 +230,18 @@ class LinuxNetns:
 
     async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
         await self._pool.run_in(self._where, fixed.apply_fixed, ifname, plan)
+        if four := [one.ip for one in plan.addresses if isinstance(one, IPv4Interface)]:
+            await self._announce(ifname, four)
+
+    async def _announce(self, ifname: str, addresses: Sequence[IPv4Address]) -> None:
+        """Neighbours may still know whoever had them before (RFC 5227 section 2.3): once, since an ADD can't wait."""
+        try:
+            line = await self._pool.run_in(self._where, packet.open_arp, ifname)
+            for address in addresses:
+                line.send(arp_announcement(line.mac, address), BROADCAST_MAC)
+            self._pool.discard(line)
+        except OSError as error:
+            log.info("the addresses of %s are not announced: %s", ifname, error)
 
     async def flush(self, ifname: str, plan: Plan) -> None:
         await self._pool.run_in(self._where, addresses.flush, ifname, plan)

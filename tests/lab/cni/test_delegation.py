@@ -179,6 +179,50 @@ def test_check_sees_a_missing_address_and_a_lost_reservation(
     host.cni.delete(config, sandbox)
 
 
+@pytest.mark.parametrize(
+    ("family", "route"),
+    [("-4", "default"), ("-4", "198.51.100.0/24"), ("-6", "default")],
+)
+def test_check_sees_a_lost_route(lan: Lan, host: Host, daemon: Daemon, family: str, route: str) -> None:
+    config, sandbox = netconf(ipam=STATIC), host.cni.sandbox()
+    added = host.cni.add(config, sandbox)
+    assert host.cni.check(config, sandbox, added).code == 0
+    sandbox.ip(family, "route", "delete", route)
+    error = host.cni.check(config, sandbox, added).error
+    assert error["code"] == 103
+    lost = {"-4": "0.0.0.0/0", "-6": "::/0"}[family] if route == "default" else route
+    assert f"the route to {lost} through eth0 is missing" in error["details"]
+    host.cni.delete(config, sandbox)
+
+
+def test_check_takes_a_route_that_a_later_plugin_moved_to_another_table(
+    lan: Lan, host: Host, daemon: Daemon
+) -> None:
+    """As `sbr`, source based routing, does."""
+    config, sandbox = netconf(ipam=STATIC), host.cni.sandbox()
+    added = host.cni.add(config, sandbox)
+    sandbox.ip("route", "delete", "default")
+    sandbox.ip("route", "add", "default", "via", "192.0.2.1", "dev", "eth0", "table", "100")
+    assert host.cni.check(config, sandbox, added).code == 0
+    host.cni.delete(config, sandbox)
+
+
+@EITHER
+def test_addresses_of_another_plugin_are_announced_and_will_be_again(
+    lan: Lan, host: Host, daemon: Daemon, plugin: str
+) -> None:
+    """The reference sets arp_notify as well: it tells neighbours when a later plugin changes the MAC."""
+    wire = lan.capture("arp")
+    config, sandbox = netconf(type_=plugin, ipam=STATIC), host.cni.sandbox()
+    host.cni.add(config, sandbox)
+    announcement = r"{mac} > ff:ff:ff:ff:ff:ff.*Request who-has 192.0.2.10 .*tell 192.0.2.10"
+    wire.wait_for(announcement.format(mac=sandbox.mac()))
+    assert sandbox.run("cat", "/proc/sys/net/ipv4/conf/eth0/arp_notify").stdout.strip() == "1"
+    sandbox.ip("link", "set", "eth0", "address", "02:00:5e:10:00:0a")
+    wire.wait_for(announcement.format(mac="02:00:5e:10:00:0a"))
+    host.cni.delete(config, sandbox)
+
+
 def test_a_delegate_that_has_no_address_left_fails_the_add_and_nothing_stays(
     lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
 ) -> None:

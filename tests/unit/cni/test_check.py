@@ -1,8 +1,8 @@
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
 
-from hooknet.cni.check import addresses_on, complaints, interface_in
+from hooknet.cni.check import addresses_on, complaints, interface_in, routes_through
 from hooknet.cni.netconf import Addresses
-from hooknet.cni.result import Interface, Ip, Result
+from hooknet.cni.result import Interface, Ip, Result, Route
 
 NETNS = "/run/netns/1"
 HOST = Interface(name="eth0", mac="02:00:00:00:00:99")
@@ -50,6 +50,15 @@ def test_a_lease_is_ipv4_and_another_plugin_may_give_ipv6_alone():
     six = Result(interfaces=(OURS,), ips=(Ip(address=IPv6Interface("2001:db8::10/64"), interface=0),))
     assert judge(six) == ("prevResult has no IPv4 address",)
     assert judge(six, addresses=Addresses.DELEGATED) == ()
+
+
+def test_a_route_is_ours_when_its_gateway_can_be_reached_by_our_interface():
+    ours = Route(destination=ip_network("0.0.0.0/0"), gateway=ip_address("192.0.2.1"))
+    on_link = Route(destination=ip_network("203.0.113.9/32"))
+    behind = Route(destination=ip_network("10.1.0.0/16"), gateway=ip_address("203.0.113.9"))
+    of_another = Route(destination=ip_network("10.2.0.0/16"), gateway=ip_address("198.51.100.1"))
+    previous = Result(interfaces=(HOST, OURS), ips=(ADDRESS,), routes=(ours, on_link, behind, of_another))
+    assert routes_through(previous, "eth0") == (ours, on_link, behind)
 
 
 def test_an_address_that_changed_since_the_add_is_no_complaint():

@@ -1,8 +1,9 @@
 """What can go wrong, in a few kinds, and the one table that maps each kind to its codes.
 
-Every error that reaches a person says *what* happened (the message), *why* (its `details`) and *what to do
-next* (its `hint`). Front ends never invent codes: they look the kind up in `CODES`. CNI's codes 1 to 99 are the
-spec's (CNI spec 1.1.0, "Error"); those from 100 on are hooknet's own and are listed in docs/reference/errors.md.
+Every error that reaches a person says *what* happened (the message), *why* (its `details`, where the message does not
+say it) and *what to do next* (its `hint`: tests/unit/test_errors.py wants one wherever an error is made). Front ends
+never invent codes: they look the kind up in `CODES`. CNI's codes 1 to 99 are the spec's (CNI spec 1.1.0, "Error");
+those from 100 on are hooknet's own and are listed in docs/reference/errors.md.
 """
 
 from __future__ import annotations
@@ -101,6 +102,23 @@ class HooknetError(Exception):
 
     def __str__(self) -> str:
         return "; ".join(part for part in (self.message, self.details, self.hint) if part)
+
+
+def unexpected(error: BaseException) -> HooknetError:
+    """A bug. Its text stays in the log: it may hold anything."""
+    return HooknetError(
+        Kind.INTERNAL,
+        "hooknet failed at this",
+        details=type(error).__name__,
+        hint="the daemon's log says more; please report it",
+    )
+
+
+def stopping() -> HooknetError:
+    """The daemon ends before it could do what was asked."""
+    return HooknetError(
+        Kind.TRY_LATER, "the hooknet daemon is stopping", hint="try again when it has started"
+    )
 
 
 class Refused(HooknetError):  # noqa: N818 - what a plugin's author raises, named for how it reads

@@ -21,7 +21,11 @@ def private_folder(path: Path, mode: int = 0o700) -> Path:
         path.mkdir(parents=True, exist_ok=True, mode=mode)
         found = path.stat(follow_symlinks=False)
     except OSError as error:
-        raise HooknetError(Kind.IO, f"can't make the folder {path}: {error.strerror}") from None
+        raise HooknetError(
+            Kind.IO,
+            f"can't make the folder {path}: {error.strerror}",
+            hint=f"see what is in the way: namei -l {path}",
+        ) from None
     if not stat.S_ISDIR(found.st_mode):
         raise HooknetError(
             Kind.NOT_ALLOWED, f"{path} is not a folder", hint="remove it, hooknet makes its own"

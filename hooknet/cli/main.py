@@ -10,6 +10,7 @@ Exit codes (docs/reference/cli.md): 0 ok, 1 unhealthy or failed, 2 usage, 3 daem
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -116,6 +117,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        print(f"hooknet: {args.command} failed; {text(error)}", file=sys.stderr)
+        print(f"hooknet: {args.command} failed; {text(error)}; {remedy(error)}", file=sys.stderr)
         return EXIT_UNHEALTHY
     return code
+
+
+def remedy(error: OSError) -> str:
+    """What to do about what the machine refused."""
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return "run it as root"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space, then run it again"
+        case errno.EROFS:
+            return "that file system can't be written: run it where it can"
+        case _ if error.filename is not None:
+            return f"see what is in the way: namei -l {text(error.filename)}"
+        case _:
+            return "run it again; if it stays, please report it"

@@ -28,6 +28,7 @@ LONGEST_HEADER = 64
 LARGEST_HEAD = 64 * 1024
 LARGEST_STDIN = 1024 * 1024
 LARGEST_TOMBSTONE = 2 * LONGEST_HEADER + LARGEST_HEAD + LARGEST_STDIN
+SAME_VERSION = "the shim and the daemon must be of one version: run `hooknet install` again"
 HEADER = re.compile(rb"hooknet/1 (\d{1,7}) (\d{1,7}) (\d{1,7})\n")
 TOMBSTONE = re.compile(rb"tombstone/1 (\d{1,19}) (\d{1,20}) (\d{1,20})\n")
 
@@ -77,6 +78,7 @@ def parse_header(line: bytes) -> Sizes:
         raise _undecodable(
             "the request is too large",
             f"arguments and environment may have {LARGEST_HEAD} bytes, the configuration {LARGEST_STDIN}",
+            "make the network's configuration smaller",
         )
     return sizes
 
@@ -121,5 +123,5 @@ def _words(raw: bytes) -> tuple[str, ...]:
     return tuple(word.decode("utf-8", "surrogateescape") for word in raw.split(b"\0")) if raw else ()
 
 
-def _undecodable(message: str, details: str) -> HooknetError:
-    return HooknetError(Kind.UNDECODABLE, message, details=details)
+def _undecodable(message: str, details: str, hint: str = SAME_VERSION) -> HooknetError:
+    return HooknetError(Kind.UNDECODABLE, message, details=details, hint=hint)

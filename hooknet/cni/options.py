@@ -73,7 +73,11 @@ def read_options(ipam: Section, args: Mapping[str, str]) -> DhcpOptions:
         named |= {argument} if argument else set()
         value = args.get(argument, entry.text("value")).encode()
         if len(value) > LONGEST:
-            raise HooknetError(Kind.BAD_CONFIG, f"{entry.where}: the value is longer than {LONGEST} bytes")
+            raise HooknetError(
+                Kind.BAD_CONFIG,
+                f"{entry.where}: the value is longer than {LONGEST} bytes",
+                hint="shorten it: one option holds no more",
+            )
         if value:
             provided[code] = value
     entries = ipam.sections("request")

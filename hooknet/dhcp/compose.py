@@ -72,7 +72,11 @@ def check(request: LeaseRequest) -> None:
     To be called once, when all plugins have had their say.
     """
     for wrong in complaints(request):
-        raise HooknetError(Kind.BAD_CONFIG, f"the lease request can't be sent: {wrong}")
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"the lease request can't be sent: {wrong}",
+            hint="the network's settings (`hooknet config show --origin`) or a plugin (`hooknet plugins`) say so",
+        )
 
 
 def complaints(request: LeaseRequest) -> Iterable[str]:

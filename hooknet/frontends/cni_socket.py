@@ -29,9 +29,16 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Protocol
 
-from hooknet.cni.envelope import LONGEST_HEADER, Envelope, encode_answer, parse_body, parse_header
+from hooknet.cni.envelope import (
+    LONGEST_HEADER,
+    SAME_VERSION,
+    Envelope,
+    encode_answer,
+    parse_body,
+    parse_header,
+)
 from hooknet.cni.versions import NEWEST, Verb
-from hooknet.errors import HooknetError, Kind
+from hooknet.errors import HooknetError, Kind, stopping
 from hooknet.frontends.cni_verbs import Answer, Verbs, failure, nothing
 from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
 from hooknet.frontends.netavark.driver import DriverVerbs, failed
@@ -232,12 +239,9 @@ class CniServer:
     ) -> None:
         """The daemon stops: tell the caller to come again."""
         await self._undo(working)
-        stopping = HooknetError(
-            Kind.TRY_LATER, "the hooknet daemon is stopping", hint="try again when it has started"
-        )
         with contextlib.suppress(OSError):
             is_driver = is_driver_call(envelope.args, envelope.env)
-            answer = failed(stopping) if is_driver else failure(stopping, NEWEST)
+            answer = failed(stopping()) if is_driver else failure(stopping(), NEWEST)
             line.send(encode_answer(answer.exit_code, answer.stdout))
 
     async def _send(self, line: socket.socket, answer: Answer) -> bool:
@@ -307,7 +311,7 @@ async def read_request(line: socket.socket) -> Envelope | None:
     while len(body) < sizes.total:
         body += await read_some(line)
     if len(body) > sizes.total:
-        raise HooknetError(Kind.UNDECODABLE, "the request is longer than it says")
+        raise HooknetError(Kind.UNDECODABLE, "the request is longer than it says", hint=SAME_VERSION)
     return parse_body(sizes, body)
 
 

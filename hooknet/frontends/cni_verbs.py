@@ -23,7 +23,7 @@ from hooknet.cni.netconf import Addresses, Role
 from hooknet.cni.render import render, render_error, render_versions
 from hooknet.cni.request import CniRequest, answer_version, parse
 from hooknet.cni.versions import Verb
-from hooknet.errors import HooknetError, Kind
+from hooknet.errors import HooknetError, Kind, unexpected
 from hooknet.frontends.cni_requests import attach_request, check_request, detach_request, result_of
 from hooknet.frontends.delegates import Allocation, Delegates
 from hooknet.frontends.programs import to_the_end
@@ -193,16 +193,6 @@ def added(request: CniRequest, attached: Attached, allocation: Allocation | None
 def failure(error: HooknetError, version: str, request: CniRequest | None = None) -> Answer:
     """An error on stdout, exit code 1, as the spec wants it."""
     return Answer(exit_code=1, stdout=as_json(render_error(error, version)), request=request, error=error)
-
-
-def unexpected(error: Exception) -> HooknetError:
-    """A bug. Its text stays in the log: it may hold anything."""
-    return HooknetError(
-        Kind.INTERNAL,
-        "hooknet failed at this",
-        details=type(error).__name__,
-        hint="the daemon's log says more; please report it",
-    )
 
 
 def together(network: str, errors: Collection[HooknetError]) -> HooknetError:

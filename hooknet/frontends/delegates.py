@@ -36,6 +36,7 @@ LARGEST_OUTPUT = 1 << 20
 LONGEST_STDERR = 500
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LINK_SCOPE = 253
+SEE_ITS_SECTION = "see the network's ipam section, which it was given, and its own documentation"
 
 
 def plan_of(ips: Iterable[Ip], routes: Iterable[Route]) -> FixedPlan:
@@ -140,22 +141,20 @@ def find(name: str, path: tuple[str, ...]) -> Path:
 
 
 def reported(name: str, done: Finished) -> HooknetError:
-    """What a failed delegate said: the spec's error on stdout, else the end of its stderr."""
+    """What a failed delegate said: the spec's error on stdout, word for word, else the end of its stderr."""
     said: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(done.stdout)
     if not isinstance(said, dict) or not isinstance(said.get("msg"), str):
-        return failed(
-            name,
-            f"it ended with {done.exit_code}",
-            done.stderr[-LONGEST_STDERR:].decode("utf-8", "replace").strip(),
-        )
+        end = done.stderr[-LONGEST_STDERR:].decode("utf-8", "replace").strip()
+        return failed(name, f"it ended with {done.exit_code}", end)
     code = said.get("code")
     own = code if isinstance(code, int) and not isinstance(code, bool) and 0 < code < 1 << 31 else None
-    return failed(name, said["msg"], str(said.get("details") or ""), code=own)
+    return failed(name, said["msg"], str(said.get("details") or ""), hint="", code=own)
 
 
-def failed(name: str, why: str, details: str, *, code: int | None = None) -> HooknetError:
-    return HooknetError(
-        Kind.DELEGATE_FAILED, f"the IPAM plugin {name} failed: {why}", details=details, code=code
-    )
+def failed(
+    name: str | None, why: str, details: str, *, hint: str = SEE_ITS_SECTION, code: int | None = None
+) -> HooknetError:
+    what = f"the IPAM plugin {name} failed: {why}"
+    return HooknetError(Kind.DELEGATE_FAILED, what, details=details, hint=hint, code=code)

@@ -42,6 +42,7 @@ SET_ASIDE = ".bad"
 WRITABLE_BY_OTHERS = 0o022
 TICK_NS = 1_000_000_000
 """Nanoseconds, more than a file system's tick: two changes within one tick bear the same time."""
+REMOVE = "see who wrote it; it may be removed"
 DONE = "%s: detached now, as was asked while no daemon answered"
 
 
@@ -98,6 +99,7 @@ class Tombstones:
                 Kind.NOT_ALLOWED,
                 "it does not belong to root alone",
                 details=f"uid {found.st_uid}, {found.st_mode:o}",
+                hint="only root may leave work for the daemon: see who else did, and remove it",
             )
 
     async def _collect(self, folder: int) -> int:
@@ -124,7 +126,9 @@ class Tombstones:
             found = os.fstat(file.fileno())
             self._trust(found)
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_TOMBSTONE:
-                raise HooknetError(Kind.UNDECODABLE, "it is no tombstone", details=f"{found.st_size} bytes")
+                raise HooknetError(
+                    Kind.UNDECODABLE, "it is no tombstone", details=f"{found.st_size} bytes", hint=REMOVE
+                )
             return file.read(LARGEST_TOMBSTONE)
 
     async def _replay(self, tombstone: Tombstone) -> None:
@@ -134,7 +138,9 @@ class Tombstones:
             return
         request = parse(envelope.plugin, envelope.env, envelope.stdin)
         if request.verb is not Verb.DEL:
-            raise HooknetError(Kind.UNDECODABLE, f"it is a {request.verb}, and only a DEL is left for later")
+            raise HooknetError(
+                Kind.UNDECODABLE, f"it is a {request.verb}, and only a DEL is left for later", hint=REMOVE
+            )
         await self._verbs.remove(request, tombstone)
         log.info(DONE, request.key)
 
@@ -142,6 +148,8 @@ class Tombstones:
         envelope = tombstone.envelope
         if verb_of(envelope.args) is not DriverVerb.TEARDOWN:
             raise HooknetError(
-                Kind.UNDECODABLE, f"it is a {envelope.args[1]}, and only a teardown is left for later"
+                Kind.UNDECODABLE,
+                f"it is a {envelope.args[1]}, and only a teardown is left for later",
+                hint=REMOVE,
             )
         log.info(DONE, await self._driver.remove(envelope, tombstone))

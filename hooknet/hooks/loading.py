@@ -201,7 +201,11 @@ def within(seconds: float, make: Callable[[], Any]) -> Any:
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise HooknetError(Kind.PLUGIN, f"loading it took more than {seconds:g} seconds")
+        raise HooknetError(
+            Kind.PLUGIN,
+            f"loading it took more than {seconds:g} seconds",
+            hint="it must not wait for anything while it is imported and made: that is for its hooks",
+        )
     result, error = outcome[0]
     if isinstance(error, HooknetError):
         raise error

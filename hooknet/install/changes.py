@@ -147,7 +147,11 @@ class Run:
                 hint="everything before it is done; put that right and run it again",
             ) from None
         except subprocess.TimeoutExpired:
-            raise HooknetError(Kind.IO, f"{' '.join(self.command)} does not end") from None
+            raise HooknetError(
+                Kind.IO,
+                f"{' '.join(self.command)} did not end within {COMMAND_PATIENCE:g} s",
+                hint="everything before it is done; see what it waits for, then run this again",
+            ) from None
 
 
 Change = MakeDirectory | WriteFile | MakeLink | RemoveFile | RemoveDirectory | AddGroup | RemoveGroup | Run

@@ -21,13 +21,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import messages
 from hooknet.kernel.links import link_state
 from hooknet.kernel.netlink import Netlink, NetlinkRefusal, Request
 from hooknet.kernel.plan import Plan, plan_for
 from hooknet.kernel.process import boottime
-from hooknet.kernel.refusals import refused
+from hooknet.kernel.refusals import interface_gone, refused
 from hooknet.kernel.routes import RouteChanges, absent, changes, read_routes
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _index_of(ifname: str) -> int:
     try:
         return socket.if_nametoindex(ifname)
     except OSError:
-        raise HooknetError(Kind.IO, f"there is no interface {ifname} in the container any more") from None
+        raise interface_gone(ifname) from None
 
 
 def _words(route: Route) -> str:

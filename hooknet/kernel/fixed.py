@@ -19,7 +19,6 @@ from typing import Any
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from hooknet.errors import HooknetError, Kind
 from hooknet.kernel.messages import MAIN_TABLE, SCOPE_LINK, SCOPE_UNIVERSE, UNICAST, set_switches
 from hooknet.kernel.netlink import (
     CREATE,
@@ -32,7 +31,7 @@ from hooknet.kernel.netlink import (
     Netlink,
     Request,
 )
-from hooknet.kernel.refusals import refused
+from hooknet.kernel.refusals import interface_gone, refused
 from hooknet.model import FixedPlan, FixedRoute
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -47,7 +46,7 @@ def apply_fixed(ifname: str, plan: FixedPlan) -> None:
     try:
         index = socket.if_nametoindex(ifname)
     except OSError:
-        raise HooknetError(Kind.IO, f"there is no interface {ifname} in the container any more") from None
+        raise interface_gone(ifname) from None
     words = [f"the address {address}" for address in plan.addresses]
     words += [f"the route to {route.destination}" for route in plan.routes]
     requests = [_address(index, address) for address in plan.addresses]

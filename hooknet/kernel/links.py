@@ -34,7 +34,7 @@ from hooknet.kernel.parents import (
     parent,
     require_usable,
 )
-from hooknet.kernel.refusals import refused
+from hooknet.kernel.refusals import interface_gone, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -332,7 +332,7 @@ def _index_of(ifname: str) -> int:
     try:
         return socket.if_nametoindex(ifname)
     except OSError:
-        raise HooknetError(Kind.IO, f"there is no interface {ifname} in the container any more") from None
+        raise interface_gone(ifname) from None
 
 
 def _mac_of(ifname: str) -> str:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from hooknet.errors import HooknetError, Kind
+from hooknet.errors import stopping, unexpected
 from hooknet.kernel.netns import Netns, Stranded, entered, return_home
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class KernelPool:
     def _submit(self, job: Job) -> None:
         with self._changed:
             if self._closed:
-                raise HooknetError(Kind.CANCELLED, "the daemon is stopping")
+                raise stopping()
             self._awaited.append(job)
             self._wake()
 
@@ -189,7 +189,7 @@ def _job(fn: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractE
         try:
             result = fn()
         except Stranded as error:
-            _tell(loop, future.set_exception, HooknetError(Kind.INTERNAL, str(error)))
+            _tell(loop, future.set_exception, unexpected(error))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who awaits
             _tell(loop, future.set_exception, error)

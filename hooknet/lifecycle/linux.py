@@ -27,6 +27,7 @@ from hooknet.kernel.addresses import Plan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.kernel.parents import MACVLAN
 from hooknet.kernel.pool import KernelPool
+from hooknet.kernel.refusals import interface_gone, refused
 from hooknet.lifecycle.ports import Link, Netns, Packet
 from hooknet.lifecycle.requests import LinkWanted
 from hooknet.model import FixedPlan
@@ -88,9 +89,7 @@ class LinuxLine:
             try:
                 self._packets = await self._run(packet.open_exchange, self._ifname, client)
             except OSError as error:
-                raise HooknetError(
-                    Kind.IO, f"no DHCP message can be exchanged on {self._ifname}: {error.strerror}"
-                ) from error
+                raise refused(f"exchange DHCP messages on {self._ifname}", error) from error
             self._loop.add_reader(self._packets.fileno(), self._readable, self._packets)
         return self._packets
 
@@ -204,7 +203,7 @@ class LinuxNetns:
 
         state = await self._pool.run_in(self._where, adopt)
         if state is None:
-            raise HooknetError(Kind.IO, f"there is no interface {ifname} in {self._where.path} any more")
+            raise interface_gone(ifname)
         return Link(ifname=ifname, mac=state.mac, mtu=state.mtu, kind=state.kind)
 
     async def link_state(self, ifname: str) -> LinkState | None:
@@ -300,6 +299,7 @@ class LinuxMachine:
                     Kind.BAD_NETNS,
                     f"{path} is another network namespace now",
                     details="the container's is gone",
+                    hint="start the container again",
                 )
             yield found
 

@@ -14,7 +14,7 @@ from typing import Any
 from hooknet.config import Config
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Effect
-from hooknet.errors import HooknetError, Kind
+from hooknet.errors import HooknetError, Kind, stopping
 from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.checking import Checker
@@ -58,6 +58,7 @@ class Lifecycle:
         self.reconciler = Reconciler(self._leases, self._detacher, self._endings, restorer, containers)
         self.events = EventCleanup(services, self._detacher, containers)
         self._adding: dict[AttachmentKey, set[asyncio.Task[Attached]]] = {}
+        self._is_stopping = False
 
     # life of the daemon
 
@@ -79,6 +80,7 @@ class Lifecycle:
 
     async def stop(self, patience: float) -> None:
         """Let running ADDs finish for `patience` seconds, undo the rest, keep every lease."""
+        self._is_stopping = True
         running = [task for tasks in self._adding.values() for task in tasks]
         if running:
             _, late = await asyncio.wait(running, timeout=patience)
@@ -118,11 +120,19 @@ class Lifecycle:
                 await self.undo(task.result())  # it succeeded in the moment in which the caller left
                 raise
             if task.cancelled():
-                raise HooknetError(
-                    Kind.CANCELLED, f"the ADD of {request.key} was cancelled", details="a DEL came, or a stop"
-                ) from None
+                raise self._cancelled(request.key) from None
             task.cancel()
             raise
+
+    def _cancelled(self, key: AttachmentKey) -> HooknetError:
+        if self._is_stopping:
+            return stopping()
+        return HooknetError(
+            Kind.CANCELLED,
+            f"the ADD of {key} was cancelled",
+            details="a DEL of it came meanwhile",
+            hint="start the container again if that was not meant",
+        )
 
     async def _attach(self, request: AttachRequest) -> Attached:
         timing = request.timing

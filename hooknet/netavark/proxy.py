@@ -133,7 +133,10 @@ def decode_config(raw: bytes) -> NetworkConfig:
                 raise BadProtobuf(f"field {number} has the wrong type")
     except ValueError as error:  # UnicodeDecodeError too
         raise HooknetError(
-            Kind.UNDECODABLE, "this is no NetworkConfig of netavark's", details=str(error)
+            Kind.UNDECODABLE,
+            "this is no NetworkConfig of netavark's",
+            details=str(error),
+            hint="this netavark speaks another protocol than hooknet knows: please report both versions",
         ) from None
     return NetworkConfig(version=version, **texts)
 
@@ -160,7 +163,11 @@ def understand(config: NetworkConfig) -> Wanted:
         )
     given = config.container_id
     if given and not is_identifier(given):
-        raise HooknetError(Kind.BAD_CONFIG, f"container_id {given[:40]!r} is not valid")
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"container_id {given[:40]!r} is not valid",
+            hint="netavark sends podman's: letters, digits, '.', '_' and '-'",
+        )
     return Wanted(
         parent=config.host_iface,
         ifname=config.container_iface,

@@ -35,6 +35,7 @@ SCHEMES = ("unix", "http+unix", "tcp", "http")
 CHUNK = 64 * 1024
 LONGEST_REASON = 200
 ENABLE_SOCKET = "systemctl enable --now podman.socket, or set url in [podman] of hooknet.toml"
+ASK = "it is asked again soon; whether it answers at all: podman --remote --url {url} info"
 WORDS = {
     errno.ENOENT: ("there is no socket {place}", ENABLE_SOCKET),
     errno.ECONNREFUSED: ("nobody listens on {place}", "systemctl restart podman.socket"),
@@ -49,7 +50,9 @@ class PodmanUnavailable(HooknetError):  # noqa: N818 - named in the contract bet
     """podman could not be asked. `absent`: there is no service at all; else it may be back soon."""
 
     def __init__(self, url: str, why: str, *, hint: str = "", absent: bool = False) -> None:
-        super().__init__(Kind.UNAVAILABLE, f"podman at {url} can't be asked", details=why, hint=hint)
+        super().__init__(
+            Kind.UNAVAILABLE, f"podman at {url} can't be asked", details=why, hint=hint or ASK.format(url=url)
+        )
         self.url = url
         self.absent = absent
 

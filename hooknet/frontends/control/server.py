@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from hooknet.errors import CODES, HooknetError, Kind
+from hooknet.errors import CODES, HooknetError, Kind, unexpected
 from hooknet.frontends.control import shapes
 from hooknet.frontends.control.access import LIMITS, Limits, too_busy
 from hooknet.frontends.control.handlers import Handlers, json_response
@@ -188,14 +188,4 @@ def too_slow(path: str, deadline: float) -> HooknetError:
         f"{path} took longer than {deadline:g} seconds",
         details="what it began goes on",
         hint="see `hooknet status` and the daemon's log",
-    )
-
-
-def unexpected(error: Exception) -> HooknetError:
-    """A bug. Its text stays in the log: it may hold anything."""
-    return HooknetError(
-        Kind.INTERNAL,
-        "hooknet failed at this",
-        details=type(error).__name__,
-        hint="the daemon's log says more; please report it",
     )

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from hooknet import __version__
 from hooknet.cni.compose import lease_dns, lease_routes
 from hooknet.cni.envelope import Envelope, Tombstone
-from hooknet.errors import HooknetError
-from hooknet.frontends.cni_verbs import Answer, as_json, nothing, unexpected
+from hooknet.errors import HooknetError, unexpected
+from hooknet.frontends.cni_verbs import Answer, as_json, nothing
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest, LinkWanted
 from hooknet.lifecycle.timing import Timing
 from hooknet.model import AttachmentKey, Runtime

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 OUR_MAIN = frozenset({"hooknet", "macvlan"})
 OUR_IPAM = frozenset({"hooknet", "dhcp"})
 MODES = ("bridge", "private", "vepa", "passthru")
+LINKED_IN_CONTAINER = frozenset({"macvlan", "ipvlan", "vlan"})
+"""The reference's main plugins that know `linkInContainer` (since 1.2.0)."""
 DEFAULT_BRIDGE = "cni0"
 LARGEST_MTU = 65535
 
@@ -73,10 +75,10 @@ class Essentials:
 class NetConf(Essentials):
     """Everything that an ADD needs.
 
-    parent: the host interface below, None for the one of the default route; under a bridge, the bridge.
-    mac: by precedence, None for one of ours. mtu: bytes, None for the parent's. settings: the per-network
-    settings that were given. requested_address: the runtime wants exactly this one. warnings: keys that
-    look like misspelt ones of ours.
+    parent: the interface below, None for the one of the default route; under a bridge, the bridge. It is the
+    host's, or with link_in_container in the container's netns. mac: by precedence, None for one of ours. mtu:
+    bytes, None for the parent's. settings: the per-network settings that were given. requested_address: the
+    runtime wants exactly this one. warnings: keys that look like misspelt ones of ours.
     """
 
     parent: str | None = None
@@ -166,7 +168,7 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         mtu=conf.number("mtu", most=LARGEST_MTU) or None if essentials.role is Role.MAIN else None,
         mac=None if _is_ipvlan(essentials) else mac_wanted(conf, args),
         aliases=aliases_told(conf, essentials.name),
-        link_in_container=essentials.role is Role.MAIN and conf.flag("linkInContainer"),
+        link_in_container=_knows_link_in_container(essentials) and conf.flag("linkInContainer"),
         bcqueuelen=conf.number("bcqueuelen") if essentials.role is Role.MAIN else None,
         dns=runtime_dns(conf).over(parse_dns(conf.section("dns"))),
         prev_result=previous,
@@ -197,6 +199,10 @@ def _nobody_gives_addresses(plugin: str, conf: Section) -> bool:
     if plugin == "macvlan":
         return True
     return conf.has("ipam") and not (ipam.data.keys() - {"type"})
+
+
+def _knows_link_in_container(essentials: Essentials) -> bool:
+    return essentials.role is Role.MAIN or essentials.type in LINKED_IN_CONTAINER
 
 
 def _is_ipvlan(essentials: Essentials) -> bool:

@@ -33,6 +33,7 @@ def attach_request(
         container_name=request.container_name,
         aliases=tuple(one for one in conf.aliases if one != request.container_id[:SHORT_ID]),
         parent=conf.parent,
+        parent_in_netns=conf.link_in_container,
         mac=conf.mac,
         link=link_wanted(conf),
         l2_only=conf.addresses is not Addresses.LEASED,
@@ -51,9 +52,7 @@ def link_wanted(conf: NetConf) -> LinkWanted | None:
     """None as an IPAM plugin: the main plugin has made the link."""
     if conf.role is Role.IPAM:
         return None
-    return LinkWanted(
-        mode=conf.mode, mtu=conf.mtu, bcqueuelen=conf.bcqueuelen, parent_in_netns=conf.link_in_container
-    )
+    return LinkWanted(mode=conf.mode, mtu=conf.mtu, bcqueuelen=conf.bcqueuelen)
 
 
 def check_request(request: CniRequest) -> AttachRequest:

@@ -68,8 +68,7 @@ class Attacher:
             return await self._attach(request, settings, netns)
 
     async def _attach(self, request: AttachRequest, settings: NetworkSettings, netns: Netns) -> Attached:
-        lookup_in = netns if request.link is not None and request.link.parent_in_netns else None
-        parent = await self._parent(request, settings, lookup_in)
+        parent = await self._parent(request, settings, netns if request.parent_in_netns else None)
         request.timing.mark("parent")
         entry = await self.intend(request, settings, netns, parent)
         async with AsyncExitStack() as locks:
@@ -144,7 +143,7 @@ class Attacher:
             client_id=asked.client_id,
             mode=request.link.mode if request.link is not None else None,
             mtu=request.link.mtu if request.link is not None else None,
-            parent_in_netns=request.link is not None and request.link.parent_in_netns,
+            parent_in_netns=request.parent_in_netns,
             parent_index=parent.index,
             l2_only=request.l2_only,
             given=dict(request.given),
@@ -268,7 +267,8 @@ class Attacher:
             return await netns.adopt_link(ifname, mac)
         entry.owns_link = True
         try:
-            link = await netns.make_link(parent, ifname, mac, request.link)
+            make = netns.make_link_inside if request.parent_in_netns else netns.make_link
+            link = await make(parent, ifname, mac, request.link)
         except HooknetError:
             entry.owns_link = False
             raise

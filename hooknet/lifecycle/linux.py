@@ -175,22 +175,23 @@ class LinuxNetns:
         return await self._pool.run_in(self._where, lambda: links.parent(name or links.default_parent()))
 
     async def make_link(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
-        def make() -> None:
-            links.create_macvlan(
-                parent=parent,
-                netns_fd=self._where.fd,
-                ifname=ifname,
-                mac=mac,
-                mode=wanted.mode,
-                mtu=wanted.mtu,
-                bcqueuelen=wanted.bcqueuelen,
-            )
-
-        if wanted.parent_in_netns:
-            await self._pool.run_in(self._where, make)
-        else:
-            await self._pool.run(make)
+        await self._pool.run(self._create, parent, ifname, mac, wanted)
         return Link(ifname=ifname, mac=mac, mtu=wanted.mtu or parent.mtu)
+
+    async def make_link_inside(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
+        await self._pool.run_in(self._where, self._create, parent, ifname, mac, wanted)
+        return Link(ifname=ifname, mac=mac, mtu=wanted.mtu or parent.mtu)
+
+    def _create(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> None:
+        links.create_macvlan(
+            parent=parent,
+            netns_fd=self._where.fd,
+            ifname=ifname,
+            mac=mac,
+            mode=wanted.mode,
+            mtu=wanted.mtu,
+            bcqueuelen=wanted.bcqueuelen,
+        )
 
     async def adopt_link(self, ifname: str, mac: str | None) -> Link:
         def adopt() -> LinkState | None:

@@ -74,6 +74,9 @@ class Netns(Protocol):
     async def make_link(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
         """Create the macvlan straight into this netns and set it up. Raises MacInUse, INTERFACE_EXISTS, PARENT."""
 
+    async def make_link_inside(self, parent: Parent, ifname: str, mac: str, wanted: LinkWanted) -> Link:
+        """The same on a parent that is in this netns itself."""
+
     async def adopt_link(self, ifname: str, mac: str | None) -> Link:
         """Take an interface that another plugin made: set a pinned MAC, set it up."""
 

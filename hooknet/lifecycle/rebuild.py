@@ -81,7 +81,7 @@ def judge(trace: Trace, scene: Scene, held: Collection[AttachmentKey]) -> Rebuil
     if request.link is not None:
         if link.kind != MACVLAN:
             return Leave(who, f"{link.name} is no macvlan")
-        if not _hangs_on(link, scene.parent, inside=request.link.parent_in_netns):
+        if not _hangs_on(link, scene.parent, inside=request.parent_in_netns):
             return Leave(who, f"{link.name} does not hang on {scene.parent.name}")
     if request.l2_only:
         return Rebuild(trace) if trace.by_name else Leave(who, "it may be another plugin's")

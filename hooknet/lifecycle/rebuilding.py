@@ -74,7 +74,7 @@ class Rebuilder:
 
     async def _look(self, trace: Trace, netns: Netns) -> Scene:
         request = trace.request
-        inside = netns if request.link is not None and request.link.parent_in_netns else None
+        inside = netns if request.parent_in_netns else None
         try:
             parent = await self._services.machine.parent(request.parent, inside)
         except HooknetError:

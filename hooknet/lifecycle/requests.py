@@ -19,20 +19,19 @@ class LinkWanted:
     """How the container's interface is to be made. None in an `AttachRequest` means that it exists already.
 
     mode: a macvlan mode (`bridge`, `private`, `vepa`, `passthru`). mtu: bytes, None for the parent's.
-    parent_in_netns: the parent is looked up inside the container's netns (CNI `linkInContainer`).
     """
 
     mode: str = "bridge"
     mtu: int | None = None
     bcqueuelen: int | None = None
-    parent_in_netns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachRequest:
     """One interface to attach.
 
-    parent: None for the interface of the default route. mac: as the runtime wants it, None for one of ours;
+    parent: None for the interface of the default route. parent_in_netns: it is looked up inside the container's netns
+    (CNI `linkInContainer`). mac: as the runtime wants it, None for one of ours;
     mac_origin: who chose it. link: None when somebody else made the interface. sets_address: address and routes are
     ours to set all the same (a proxy), not only to be told (an IPAM plugin). l2_only: no lease is ours. given: the
     per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
@@ -49,6 +48,7 @@ class AttachRequest:
     container_name: str | None = None
     aliases: tuple[str, ...] = ()
     parent: str | None = None
+    parent_in_netns: bool = False
     mac: str | None = None
     mac_origin: MacOrigin = MacOrigin.RUNTIME
     link: LinkWanted | None = None

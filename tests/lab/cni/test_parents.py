@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import eventually
+from lab.chain import RunAs
 from lab.cni import netconf
 from lab.wait import never
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 PINNED = "02:00:5e:10:00:01"
 
 
+@pytest.mark.parametrize("plugin", ["hooknet", "macvlan"])
 @pytest.mark.parametrize("pin", [None, PINNED])
-def test_passthru_takes_the_parent_over_and_gives_it_back(lab: Lab, pin: str | None) -> None:
+def test_passthru_takes_the_parent_over_and_gives_it_back(lab: Lab, pin: str | None, plugin: str) -> None:
     """A passthru macvlan has its parent's MAC, or gives the parent its own; the kernel puts that back."""
     lan = lab.lan()
     lan.serve("dnsmasq")
@@ -26,7 +28,8 @@ def test_passthru_takes_the_parent_over_and_gives_it_back(lab: Lab, pin: str | N
     host.daemon().start()
     host.netns.ip("address", "flush", "dev", "spare")
     before = host.netns.mac("spare")
-    config = netconf(master="spare", mode="passthru") | ({"mac": pin} if pin else {})
+    keys = {"master": "spare", "mode": "passthru", "ipam": {"type": "dhcp"}}
+    config = netconf(type_=plugin, **keys) | ({"mac": pin} if pin else {})
     sandbox = host.cni.sandbox()
     added = host.cni.add(config, sandbox)
     assert sandbox.link()["linkinfo"]["info_data"]["mode"] == "passthru"
@@ -119,6 +122,25 @@ def test_what_happens_to_a_host_interface_of_the_same_name_is_no_matter_to_a_par
     eventually(lambda: there.server.acknowledged(address) > seen, within=10, what="and under a new name")
     assert [lease["parent"] for lease in daemon.leases()] == ["host0"]
     sandbox.delete()
+
+
+def test_under_another_main_plugin_too_the_parent_in_the_container_is_looked_up_there(lab: Lab) -> None:
+    """As the reference's macvlan does it since 1.2: Debian's is older, so the link is made here."""
+    lan = lab.lan()
+    lan.serve("dnsmasq")
+    host = lab.host()
+    daemon = host.daemon()
+    daemon.start()
+    sandbox = host.cni.sandbox()
+    lan.plug(sandbox, "inner0")
+    sandbox.ip("link", "add", "eth0", "link", "inner0", "type", "macvlan", "mode", "bridge")
+    config = netconf(type_="macvlan", master="inner0", linkInContainer=True, ipam={"type": "hooknet"})
+    ipam = RunAs(host.cni, "hooknet")
+    added = ipam.call("ADD", config, sandbox)
+    assert added.interface.ip in lan.server.addresses(), str(added)
+    assert (daemon.lease()["parent"], daemon.status()["parents"]) == ("inner0", [])
+    assert ipam.call("DEL", config, sandbox).code == 0
+    lan.server.wait_for_release(added.interface.ip)
 
 
 def test_nothing_leaves_the_host_for_a_parent_that_was_in_the_container(lab: Lab) -> None:

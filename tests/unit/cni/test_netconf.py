@@ -313,6 +313,12 @@ def test_under_bridge_the_link_is_not_ours_and_its_mode_is_not_looked_at():
     assert (found.role, found.mtu, found.link_in_container) == (Role.IPAM, None, False)
 
 
+@pytest.mark.parametrize("kind", ["macvlan", "ipvlan", "vlan"])
+def test_a_main_plugins_link_in_the_container_has_its_parent_there(kind):
+    found = conf(type=kind, linkInContainer=True, ipam={"type": "hooknet"})
+    assert (found.role, found.link_in_container) == (Role.IPAM, True)
+
+
 def test_under_ipvlan_replies_are_broadcast_and_no_mac_is_chosen():
     found = conf(IPVLAN, environment=env(args="MAC=02:00:00:00:00:01"))
     assert (found.settings, found.mac, found.parent) == ({"broadcast": True}, None, "eth0")

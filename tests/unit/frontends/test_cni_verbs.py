@@ -54,7 +54,8 @@ def test_every_key_of_the_reference_reaches_the_lifecycle(lifecycle):
     link = {"mode": "vepa", "mtu": 1400, "mac": MAC, "linkInContainer": True, "bcqueuelen": 7}
     answer(lifecycle, **link, ipam=ipam, environment=env(args="IP=192.0.2.7"))
     (asked,) = lifecycle.seen("attach")
-    assert asked.link == LinkWanted(mode="vepa", mtu=1400, bcqueuelen=7, parent_in_netns=True)
+    assert asked.link == LinkWanted(mode="vepa", mtu=1400, bcqueuelen=7)
+    assert asked.parent_in_netns
     assert (asked.mac, asked.requested_address) == (MAC, IPv4Address("192.0.2.7"))
     assert (asked.given, asked.options) == ({"hostname": "box", "metric": 50}, {77: b"kiosk"})
     assert (asked.parameters, len(asked.skip_parameters)) == ((42,), 253)

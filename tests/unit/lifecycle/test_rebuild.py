@@ -81,7 +81,7 @@ def test_under_another_main_plugin_the_interface_is_whatever_that_made() -> None
 
 
 def test_a_parent_inside_the_container_is_looked_for_there() -> None:
-    trace = replace(TRACE, request=replace(TRACE.request, link=LinkWanted(parent_in_netns=True)))
+    trace = replace(TRACE, request=replace(TRACE.request, parent_in_netns=True))
     inside = replace(SCENE, link=replace(LINK, parent_elsewhere=False))
     assert judge(trace, inside, set()) == Rebuild(trace, ADDRESS, 77)
     assert isinstance(judge(trace, SCENE, set()), Leave)

@@ -11,7 +11,14 @@ from hooknet.cni.options import HOST_NAME
 from hooknet.cni.result import Interface, Result
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.delegates import plan_of
-from hooknet.lifecycle.requests import Assign, Attached, AttachRequest, DetachRequest, LinkWanted
+from hooknet.lifecycle.requests import (
+    Assign,
+    Attached,
+    AttachRequest,
+    DetachRequest,
+    LinkWanted,
+    StatusRequest,
+)
 from hooknet.lifecycle.timing import Timing
 from hooknet.model import SHORT_ID, FixedPlan
 
@@ -95,6 +102,19 @@ def detach_request(request: CniRequest, tombstone: Tombstone | None = None) -> D
         delete_link=request.network.role is Role.MAIN,
         netns_id=tombstone.netns if tombstone is not None else None,
         at=tombstone.at if tombstone is not None else None,
+    )
+
+
+def status_request(request: CniRequest) -> StatusRequest:
+    """What a STATUS asks: as an ADD of this configuration would need it."""
+    conf = request.wanted
+    return StatusRequest(
+        network=conf.name,
+        parent=conf.parent,
+        parent_in_netns=conf.link_in_container,
+        makes_link=conf.role is Role.MAIN,
+        leases=conf.addresses is Addresses.LEASED,
+        given=conf.settings,
     )
 
 

@@ -24,7 +24,13 @@ from hooknet.cni.render import render, render_error, render_versions
 from hooknet.cni.request import CniRequest, answer_version, parse
 from hooknet.cni.versions import Verb
 from hooknet.errors import HooknetError, Kind, unexpected
-from hooknet.frontends.cni_requests import attach_request, check_request, detach_request, result_of
+from hooknet.frontends.cni_requests import (
+    attach_request,
+    check_request,
+    detach_request,
+    result_of,
+    status_request,
+)
 from hooknet.frontends.delegates import Allocation, Delegates
 from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.timing import Timing
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 
     from hooknet.cni.envelope import Envelope, Tombstone
     from hooknet.cni.result import Result
-    from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
+    from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest, StatusRequest
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +54,7 @@ class LifecycleApi(Protocol):
     async def detach(self, request: DetachRequest) -> None: ...
     async def check(self, request: AttachRequest) -> Attached: ...
     async def collect(self, network: str, valid: Collection[tuple[str, str]]) -> list[HooknetError]: ...
-    async def status(self, network: str, parent: str | None, given: Mapping[str, Any]) -> None: ...
+    async def status(self, request: StatusRequest) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +176,8 @@ class Verbs:
             raise together(request.network.name, errors)
 
     async def _status(self, request: CniRequest) -> None:
-        """Where each container brings the parent along (linkInContainer), the host's say nothing."""
-        conf = request.wanted
-        if not conf.link_in_container:
-            await self._lifecycle.status(request.network.name, conf.parent, conf.settings)
-        if conf.addresses is Addresses.DELEGATED:
+        await self._lifecycle.status(status_request(request))
+        if request.network.addresses is Addresses.DELEGATED:
             await self._delegates.run(request, Verb.STATUS)
 
 

@@ -90,7 +90,29 @@ def default_parent() -> str:
 
 
 def require_usable(parent: Parent) -> None:
-    """Raises PARENT, with what to do instead, when no container on `parent` could reach the LAN."""
+    """Raises PARENT, with what to do, when no container on `parent` could reach the LAN now: unfit, or down."""
+    require_fit(parent)
+    require_up(parent)
+
+
+def require_up(parent: Parent) -> None:
+    """Raises PARENT while nobody has set it up."""
+    if not parent.up:
+        raise HooknetError(
+            Kind.PARENT,
+            f"the parent {parent.name} is down",
+            hint=f"set it up: ip link set {parent.name} up, and at every boot",
+        )
+
+
+def require_carrier(parent: Parent) -> None:
+    """Raises PARENT while there is no cable, or what counts as one."""
+    if not parent.carrier:
+        raise HooknetError(Kind.PARENT, f"the parent {parent.name} has no carrier", hint=NO_CARRIER_REMEDY)
+
+
+def require_fit(parent: Parent) -> None:
+    """Raises PARENT, with what to do instead, when no container on `parent` could ever reach the LAN."""
     name = parent.name
     if not parent.ethernet:
         raise HooknetError(
@@ -110,12 +132,6 @@ def require_usable(parent: Parent) -> None:
             Kind.PARENT,
             f"{name} can't carry a macvlan: it belongs to {_name_of(parent.master)}",
             hint=f"use {_name_of(parent.master)} itself as the parent",
-        )
-    if not parent.up:
-        raise HooknetError(
-            Kind.PARENT,
-            f"the parent {name} is down",
-            hint=f"set it up: ip link set {name} up, and at every boot",
         )
 
 

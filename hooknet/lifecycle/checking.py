@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel.parents import NO_CARRIER_REMEDY
+from hooknet.kernel.parents import Parent, require_carrier, require_fit, require_up
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.probing import servers_offering
-from hooknet.lifecycle.requests import Attached, AttachRequest
+from hooknet.lifecycle.requests import Attached, AttachRequest, StatusRequest
 
 
 class Checker:
@@ -59,7 +59,7 @@ class Checker:
             problems += await netns.missing(ifname, entry.plan)
         return problems
 
-    async def status(self, parent: str | None, settings: NetworkSettings, *, attached: int = 0) -> None:
+    async def status(self, request: StatusRequest, settings: NetworkSettings, *, attached: int = 0) -> None:
         """Raises UNAVAILABLE when an ADD could not be served: journal, parent, pool, and if asked to, server.
 
         attached: how many containers the network has. Raises DEGRADED when they suffer too: without the parent.
@@ -67,30 +67,47 @@ class Checker:
         failing = self._services.journal.failing
         if failing is not None:
             raise _unavailable("the journal can't be written", failing, hint="see what `hooknet status` says")
+        if request.parent_in_netns:
+            return  # each container brings its own
         try:
-            found = await self._services.machine.parent(parent)
+            parent = await self._ready_parent(request, attached)
         except HooknetError as error:
-            raise _cut_off(error.message, error.details, attached, hint=error.hint) from None
-        if not found.up:
-            raise _cut_off(f"{found.name} is down", "", attached, hint=f"ip link set {found.name} up")
-        if attached and not found.carrier:  # a bridge without a port has none until the first container comes
-            raise _cut_off(f"{found.name} has no carrier", "", attached, hint=NO_CARRIER_REMEDY)
-        since = self._leases.silent_parents.get(found.name)
+            raise _cut_off(error, attached) from None
+        if request.leases:
+            await self._require_offer(parent, settings)
+
+    async def _ready_parent(self, request: StatusRequest, attached: int) -> Parent:
+        """The parent as an ADD would need it. Raises PARENT.
+
+        An ADD waits for a carrier, but nobody knows whether one will come. Under another main plugin only whoever is
+        attached needs it: a bridge without a port has none until the first container comes.
+        """
+        parent = await self._services.machine.parent(request.parent)
+        if request.makes_link:
+            require_fit(parent)
+        require_up(parent)
+        if request.makes_link or attached:
+            require_carrier(parent)
+        return parent
+
+    async def _require_offer(self, parent: Parent, settings: NetworkSettings) -> None:
+        """Ask the servers, when the pool was exhausted the last time, or settings want it. Raises UNAVAILABLE."""
+        since = self._leases.silent_parents.get(parent.name)
         if since is None and not settings.probe_server:
             return
-        if await servers_offering(self._services, found):
+        if await servers_offering(self._services, parent):
             # whoever asks us first must not wait for an ADD
-            self._leases.silent_parents.pop(found.name, None)
+            self._leases.silent_parents.pop(parent.name, None)
             return
         if since is None:
             raise _unavailable(
-                f"no DHCP server answers on {found.name}",
+                f"no DHCP server answers on {parent.name}",
                 "a DISCOVER was sent as a probe",
-                hint=f"`hooknet doctor --parent {found.name}`",
+                hint=f"`hooknet doctor --parent {parent.name}`",
             )
         ago = self._services.machine.now() - since
         raise _unavailable(
-            f"no address is offered on {found.name}: the pool is probably exhausted",
+            f"no address is offered on {parent.name}: the pool is probably exhausted",
             f"for {ago:.0f} s",
             hint="enlarge the pool or shorten its leases",
         )
@@ -100,12 +117,13 @@ def _failed(message: str, details: str) -> HooknetError:
     return HooknetError(Kind.CHECK_FAILED, message, details=details, hint="restart the container")
 
 
-def _cut_off(message: str, details: str, attached: int, *, hint: str) -> HooknetError:
+def _cut_off(error: HooknetError, attached: int) -> HooknetError:
     """Without the parent nobody reaches the LAN: CNI's code 51 where somebody is attached, else 50."""
     if not attached:
-        return _unavailable(message, details, hint=hint)
+        return _unavailable(error.message, error.details, hint=error.hint)
     cut = f"{attached} attached containers can't reach the LAN"
-    return HooknetError(Kind.DEGRADED, message, details="; ".join(filter(None, (details, cut))), hint=hint)
+    details = "; ".join(filter(None, (error.details, cut)))
+    return HooknetError(Kind.DEGRADED, error.message, details=details, hint=error.hint)
 
 
 def _unavailable(message: str, details: str, *, hint: str) -> HooknetError:

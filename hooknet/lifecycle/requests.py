@@ -92,6 +92,21 @@ class DetachRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRequest:
+    """Could an ADD be served now (CNI STATUS)? The fields that are an `AttachRequest`'s mean what they mean there.
+
+    makes_link: the interface is ours to make, so the parent must carry it. leases: the address is ours to lease.
+    """
+
+    network: str
+    parent: str | None = None
+    parent_in_netns: bool = False
+    makes_link: bool = True
+    leases: bool = True
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentView:
     """One row of `hooknet leases`: what the daemon holds, ready for JSON.
 

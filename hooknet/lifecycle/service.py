@@ -9,12 +9,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 
 from hooknet.config import Config
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Effect
 from hooknet.errors import HooknetError, Kind, stopping
+from hooknet.kernel.parents import require_fit
 from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.checking import Checker
@@ -29,7 +29,7 @@ from hooknet.lifecycle.ports import ContainerList
 from hooknet.lifecycle.rebuild import Trace
 from hooknet.lifecycle.rebuilding import Rebuilder, Rebuilt
 from hooknet.lifecycle.reconcile import Reconciler
-from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, DetachRequest
+from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, DetachRequest, StatusRequest
 from hooknet.lifecycle.restore import Restorer
 from hooknet.lifecycle.services import Services
 from hooknet.lifecycle.timing import Timing
@@ -216,16 +216,16 @@ class Lifecycle:
                 errors.append(error)
         return errors
 
-    async def status(self, network: str, parent: str | None, given: Mapping[str, Any]) -> None:
+    async def status(self, request: StatusRequest) -> None:
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE, or DEGRADED."""
-        attached = sum(entry.key.network == network and entry.is_settled() for entry in self._registry)
-        await self._checker.status(
-            parent, self.services.config.settings_for(network, given), attached=attached
-        )
+        ours = (entry for entry in self._registry if entry.key.network == request.network)
+        attached = sum(entry.is_settled() for entry in ours)
+        settings = self.services.config.settings_for(request.network, request.given)
+        await self._checker.status(request, settings, attached=attached)
 
     async def require_parent(self, name: str) -> None:
-        """Raises PARENT when the host has no such interface, or one that carries no containers."""
-        await self.services.machine.parent(name)
+        """Raises PARENT when the host has no such interface, or one that can't carry containers. It may be down."""
+        require_fit(await self.services.machine.parent(name))
 
     def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None:
         """What is attached in `netns` (a path) with this MAC, or else under this interface's name."""

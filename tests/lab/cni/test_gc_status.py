@@ -148,6 +148,31 @@ def test_status_is_51_when_containers_are_cut_off_with_the_parent(stand: Stand) 
     stand.host.netns.ip("link", "delete", "down0")
 
 
+def test_status_is_50_for_the_port_of_a_bridge_which_is_named_instead(stand: Stand) -> None:
+    host = stand.host.netns
+    host.ip("link", "add", "br7", "type", "bridge")
+    host.ip("link", "add", "port7", "type", "veth", "peer", "name", "far7")
+    host.ip("link", "set", "port7", "master", "br7", "up")
+    host.ip("link", "set", "far7", "up")
+    error = stand.cni.call("STATUS", NETWORK | {"master": "port7"}).error
+    assert error["code"] == UNAVAILABLE
+    assert "br7" in error["details"]
+    assert stand.cni.call("ADD", NETWORK | {"master": "port7"}, stand.sandbox()).error["code"] == 101
+    host.ip("link", "delete", "port7")
+    host.ip("link", "delete", "br7")
+
+
+def test_status_is_50_while_the_parent_has_no_carrier(stand: Stand) -> None:
+    host = stand.host.netns
+    host.ip("link", "add", "near8", "type", "veth", "peer", "name", "far8")
+    host.ip("link", "set", "near8", "up")
+    error = stand.cni.call("STATUS", NETWORK | {"master": "near8"}).error
+    assert (error["code"], "near8 has no carrier" in error["msg"]) == (UNAVAILABLE, True)
+    host.ip("link", "set", "far8", "up")
+    eventually(lambda: stand.cni.call("STATUS", NETWORK | {"master": "near8"}).code == 0, what="a carrier")
+    host.ip("link", "delete", "near8")
+
+
 def test_status_of_a_configuration_that_no_add_takes_is_an_error(stand: Stand) -> None:
     assert stand.cni.call("STATUS", NETWORK | {"mode": "nonsense"}).error["code"] == 7
 

@@ -60,6 +60,9 @@ def test_an_exhausted_pool_is_50_while_it_lasts(lab: Lab) -> None:
     error = host.cni.call("STATUS", NETWORK).error
     assert error["code"] == UNAVAILABLE
     assert "exhausted" in error["msg"]
+    for ipam in ({}, {"type": "static", "addresses": [{"address": "192.0.2.10/24"}]}):
+        reply = host.cni.call("STATUS", {**NETWORK, "ipam": ipam, "probe_server": True})
+        assert reply.code == 0 or reply.error["code"] != UNAVAILABLE, f"{ipam} needs no pool: {reply}"
     host.cni.delete(NETWORK, only)
     lan.server.wait_for_release(lan.address(100))
     assert host.cni.call("STATUS", NETWORK).code == 0, "an address is free again"

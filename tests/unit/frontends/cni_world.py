@@ -81,8 +81,8 @@ class FakeLifecycle:
         await self._do("collect", (network, valid))
         return self.collected
 
-    async def status(self, network, parent, given):
-        await self._do("status", (network, parent, given))
+    async def status(self, request):
+        await self._do("status", request)
 
 
 def attached_for(request):

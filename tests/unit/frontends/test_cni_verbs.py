@@ -9,7 +9,7 @@ from cni_world import MAC, envelope, run
 from hooknet.cni.versions import SUPPORTED_VERSIONS
 from hooknet.errors import CODES, HooknetError, Kind
 from hooknet.frontends.cni_verbs import Verbs
-from hooknet.lifecycle.requests import LinkWanted
+from hooknet.lifecycle.requests import LinkWanted, StatusRequest
 from hooknet.model import AttachmentKey
 
 BRIDGE = {"cniVersion": "1.0.0", "name": "br", "type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}
@@ -223,7 +223,22 @@ def test_status_asks_for_this_parent_with_these_settings(lifecycle):
         lifecycle, verb="STATUS", cniVersion="1.1.0", probe_server=True, environment={"CNI_COMMAND": "STATUS"}
     )
     assert (found.exit_code, found.stdout) == (0, b"")
-    assert lifecycle.seen("status") == [("lan", "eth0", {"probe_server": True})]
+    assert lifecycle.seen("status") == [
+        StatusRequest(network="lan", parent="eth0", given={"probe_server": True})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "asked"),
+    [
+        ({"ipam": {}}, {"leases": False}),
+        ({"type": "bridge", "bridge": "eth0", "ipam": {"type": "hooknet"}}, {"makes_link": False}),
+        ({"linkInContainer": True}, {"parent_in_netns": True}),
+    ],
+)
+def test_status_asks_for_what_an_add_would_need(lifecycle, config, asked):
+    answer(lifecycle, verb="STATUS", cniVersion="1.1.0", environment={"CNI_COMMAND": "STATUS"}, **config)
+    assert lifecycle.seen("status") == [StatusRequest(network="lan", parent="eth0", **asked)]
 
 
 def test_status_tells_that_no_add_can_be_served(lifecycle):

@@ -26,11 +26,9 @@ UNSPECIFIED = IPv4Address(0)
 
 def from_lease(lease: Lease, settings: NetworkSettings, dns: Dns, interface: Interface | None) -> Result:
     """The result for a lease. `interface` None: an IPAM plugin's result."""
-    routes = lease_routes(lease, settings)
-    defaults = [route.gateway for route in routes if not route.destination.prefixlen]
     ip = Ip(
         address=lease.address,
-        gateway=defaults[0] if defaults else None,
+        gateway=default_gateway(lease, settings),
         interface=None if interface is None else 0,
     )
     return Result(
@@ -38,7 +36,7 @@ def from_lease(lease: Lease, settings: NetworkSettings, dns: Dns, interface: Int
         ips=(ip,),
         routes=tuple(
             Route(destination=route.destination, gateway=route.gateway, priority=settings.metric)
-            for route in routes
+            for route in lease_routes(lease, settings)
         ),
         dns=dns.over(lease_dns(lease, settings)),
     )
@@ -95,6 +93,12 @@ def lease_routes(lease: Lease, settings: NetworkSettings) -> tuple[LeaseRoute, .
             links.append(route.destination)
         wanted.setdefault(route.destination, LeaseRoute(route.destination, gateway))
     return tuple(wanted.values())
+
+
+def default_gateway(lease: Lease, settings: NetworkSettings) -> IPv4Address | None:
+    """The next hop of the lease's default route; None without one, and where everything is on the link."""
+    routes = lease_routes(lease, settings)
+    return next((route.gateway for route in routes if not route.destination.prefixlen), None)
 
 
 def lease_dns(lease: Lease, settings: NetworkSettings) -> Dns:

@@ -52,6 +52,14 @@ def ifname_flaw(name: str) -> str:
     return ""
 
 
+def require_ifname(name: str, where: str, *, hint: str) -> None:
+    """`where` names its place. Raises BAD_CONFIG when no interface can have this name."""
+    if flaw := ifname_flaw(name):
+        raise HooknetError(
+            Kind.BAD_CONFIG, f"{where} {name[:40]!r} is no interface's name", details=flaw, hint=hint
+        )
+
+
 def parse_mac(text: str, where: str) -> str:
     """A unicast MAC as lower-case text with colons. `where` names its place. Raises BAD_CONFIG."""
     lower = text.strip().lower()

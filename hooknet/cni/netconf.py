@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hooknet.binding import bind
 from hooknet.cni.dialects import near_misses, settings_given
 from hooknet.cni.document import Section
-from hooknet.cni.names import ifname_flaw, is_identifier
+from hooknet.cni.names import is_identifier, require_ifname
 from hooknet.cni.options import HOST_NAME, DhcpOptions, read_options
 from hooknet.cni.result import Dns, Result, parse_dns, parse_result
 from hooknet.cni.runtime import aliases_told, mac_wanted, requested_address, runtime_dns
@@ -249,14 +249,7 @@ def _parent(essentials: Essentials, conf: Section, previous: Result | None) -> s
     for key in keys:
         name = conf.text(key)
         if name:
-            flaw = ifname_flaw(name)
-            if flaw:
-                raise HooknetError(
-                    Kind.BAD_CONFIG,
-                    f"{key} {name[:40]!r} is no interface's name",
-                    details=flaw,
-                    hint="see `ip link`",
-                )
+            require_ifname(name, key, hint="see `ip link`")
             return name
     if essentials.role is Role.MAIN:
         return None

@@ -54,6 +54,11 @@ def host_label(text: str) -> str | None:
     return kept or None
 
 
+def asked_host_name(text: str) -> str | None:
+    """What a person calls a host, domain and all where it is a name; else the label nearest to it."""
+    return name(text) or host_label(text)
+
+
 def host_name(raw: bytes) -> str | None:
     """Option 12: one name."""
     found = values.text(raw)

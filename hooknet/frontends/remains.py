@@ -25,6 +25,7 @@ from hooknet.cni.document import Section
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends import cni_requests
 from hooknet.frontends.netavark import driver
+from hooknet.lifecycle.below import parent_below
 from hooknet.lifecycle.ports import Machine
 from hooknet.lifecycle.rebuild import Leave, Trace
 from hooknet.lifecycle.requests import AttachRequest
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 NOTES = Path("/var/lib/cni/results")
 LONGEST_NOTE = 1 << 20
+NETAVARKS_OWN = frozenset({"bridge", "ipvlan", "macvlan"})
+"""Drivers that ask the dhcp-proxy for addresses where the network's IPAM driver is `dhcp`."""
 
 
 class Running(Protocol):
@@ -106,6 +109,14 @@ def _trace_of(remembered: RememberedAdd, attached: float) -> Trace:
     return Trace(request=request, attached=attached, address=remembered.address, by_name=remembered.by_name)
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A container's, and the host's below it."""
+
+    name: str
+    parent: str
+
+
 class PodmansTraces:
     """Under netavark. `with_proxy`: hooknet stands in for netavark's dhcp-proxy."""
 
@@ -156,11 +167,11 @@ class PodmansTraces:
     ) -> Trace | None:
         netns = described.section("NetworkSettings").text("SandboxKey")
         mac = part.text("MacAddress").lower()
-        ifname = await self._interface(netns, mac)
-        if ifname is None:
+        found = await self._interface(netns, mac)
+        if found is None:
             return None
         make = _through_proxy if _is_proxied(network) else _through_driver
-        request = make(listed, network, described, part, ifname)
+        request = make(listed, network, described, part, found)
         text, length = part.text("IPAddress"), part.number("IPPrefixLen", most=32)
         return Trace(
             request=request,
@@ -169,23 +180,24 @@ class PodmansTraces:
             by_name=not _is_proxied(network),
         )
 
-    async def _interface(self, netns: str, mac: str) -> str | None:
-        """The name of the interface with this MAC; None when it, or the netns, is gone."""
+    async def _interface(self, netns: str, mac: str) -> Interface | None:
+        """The interface with this MAC; None when it, or the netns, is gone."""
         key = self._machine.identify(netns) if netns else None
         if key is None or not mac:
             return None
         async with self._machine.netns(netns, key) as opened:
-            return next((link.name for link in await opened.links() if link.mac == mac), None)
+            name = next((link.name for link in await opened.links() if link.mac == mac), None)
+            return None if name is None else Interface(name, await parent_below(self._machine, opened, name))
 
 
 def _is_proxied(network: Mapping[str, Any]) -> bool:
     options = network.get("ipam_options")
     ipam = options.get("driver") if isinstance(options, dict) else None
-    return network.get("driver") == "macvlan" and ipam == "dhcp"
+    return network.get("driver") in NETAVARKS_OWN and ipam == "dhcp"
 
 
 def _through_driver(
-    listed: Running, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+    listed: Running, network: Mapping[str, Any], described: Section, part: Section, interface: Interface
 ) -> AttachRequest:
     """The `setup` of netavark's driver, said once more."""
     added = [listed.id[:SHORT_ID], *_explicit_hostname(listed, described)]
@@ -195,7 +207,7 @@ def _through_driver(
         "network": dict(network),
         "network_options": {
             "aliases": [*(alias for alias in part.texts("Aliases") if alias not in added), *added],
-            "interface_name": ifname,
+            "interface_name": interface.name,
             "options": part.section("DriverOpts").data,
         },
     }
@@ -204,7 +216,7 @@ def _through_driver(
 
 
 def _through_proxy(
-    listed: Running, network: Mapping[str, Any], described: Section, part: Section, ifname: str
+    listed: Running, network: Mapping[str, Any], described: Section, part: Section, interface: Interface
 ) -> AttachRequest:
     """The `Setup` of netavark's proxy, said once more."""
     from hooknet.frontends.netavark import proxy
@@ -212,13 +224,15 @@ def _through_proxy(
 
     config = NetworkConfig(
         host_iface=Section(dict(network)).text("network_interface"),
-        container_iface=ifname,
+        container_iface=interface.name,
         container_mac_addr=part.text("MacAddress"),
         host_name=next(iter(_explicit_hostname(listed, described)), ""),
         ns_path=described.section("NetworkSettings").text("SandboxKey"),
         container_id=listed.id,
     )
-    return proxy.attach_request(understand(config), listed.names[0] if listed.names else None)
+    wanted = understand(config)
+    name = listed.names[0] if listed.names else None
+    return proxy.attach_request(wanted, wanted.parent or interface.parent, name, Timing())
 
 
 def _explicit_hostname(listed: Running, described: Section) -> list[str]:

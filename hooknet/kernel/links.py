@@ -32,6 +32,7 @@ from hooknet.kernel.parents import (
     default_parent,
     no_such_parent,
     parent,
+    require_mtu,
     require_usable,
 )
 from hooknet.kernel.refusals import interface_gone, refused
@@ -64,6 +65,7 @@ __all__ = [
     "link_up",
     "list_links",
     "parent",
+    "require_mtu",
     "require_usable",
     "set_mac",
 ]
@@ -285,12 +287,7 @@ def _require_sound(parent: Parent, mac: str, mode: MacvlanMode | str, mtu: int |
             f"mode = {mode!r} is no macvlan mode",
             hint=f"give one of {', '.join(MODE_NUMBERS)}",
         )
-    if mtu is not None and mtu > parent.mtu:
-        raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"mtu = {mtu} is above that of the parent {parent.name}, which is {parent.mtu}",
-            hint="leave mtu away to have the parent's",
-        )
+    require_mtu(parent, mtu)
     if mac.lower() == parent.mac and mode != MacvlanMode.PASSTHRU:
         raise HooknetError(
             Kind.BAD_CONFIG,

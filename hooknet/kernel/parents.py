@@ -135,6 +135,16 @@ def require_fit(parent: Parent) -> None:
         )
 
 
+def require_mtu(parent: Parent, mtu: int | None) -> None:
+    """`mtu`: bytes, None for the parent's. Raises BAD_CONFIG for more than the parent carries."""
+    if mtu is not None and mtu > parent.mtu:
+        raise HooknetError(
+            Kind.BAD_CONFIG,
+            f"mtu = {mtu} is above that of the parent {parent.name}, which is {parent.mtu}",
+            hint="leave mtu away to have the parent's",
+        )
+
+
 def no_such_parent(name: str, error: NetlinkRefusal) -> HooknetError:
     """The error for a parent that the kernel does not know."""
     if error.errno not in {errno.ENODEV, errno.ERANGE, errno.EINVAL}:

@@ -19,7 +19,7 @@ from ipaddress import IPv4Address
 from hooknet.config import NetworkSettings
 from hooknet.dhcp.client import Client, Patience
 from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
-from hooknet.dhcp.names import host_label
+from hooknet.dhcp.names import asked_host_name, host_label
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
 from hooknet.kernel.parents import NO_CARRIER_REMEDY
@@ -168,7 +168,7 @@ class Attacher:
         self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
     ) -> LeaseRequest:
         client_id = client_id_for(request.key, name, mac, settings, self._services.host)
-        hostname = settings.hostname or (host_label(name) if name is not None else None)
+        hostname = asked_host_name(request.hostname or "") or settings.hostname or host_label(name or "")
         hostname = hostname if settings.send_hostname else None
         skipped = set(request.skip_parameters)
         wanted = dict.fromkeys((*DEFAULT_PARAMETERS, *request.parameters))
@@ -177,7 +177,7 @@ class Attacher:
             client_id=request.options.get(61, client_id),
             hostname=None if settings.fqdn else hostname,
             fqdn=hostname if settings.fqdn else None,
-            requested_address=request.requested_address or self._remembered(request, client_id),
+            requested_address=request.requested_address or self._remembered(request, settings, name, mac),
             lease_time=int(settings.lease_time) if settings.lease_time is not None else None,
             vendor_class=settings.vendor_class,
             user_class=settings.user_class,
@@ -185,9 +185,16 @@ class Attacher:
             options={code: value for code, value in request.options.items() if code != 61},  # noqa: PLR2004
         )
 
-    def _remembered(self, request: AttachRequest, client_id: bytes) -> IPv4Address | None:
-        text = self._services.memory.get((request.key.network, client_id))
-        return IPv4Address(text) if text is not None else None
+    def _remembered(
+        self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
+    ) -> IPv4Address | None:
+        """The address of this identity, or of the one that it was when its network had another name."""
+        for network in (request.key.network, *request.formerly):
+            key = replace(request.key, network=network)
+            identity = client_id_for(key, name, mac, settings, self._services.host)
+            if (text := self._services.memory.get((network, identity))) is not None:
+                return IPv4Address(text)
+        return None
 
     async def _settle_identity(self, request: AttachRequest, asked: LeaseRequest) -> LeaseRequest:
         """Two live attachments never share an identity: the newcomer falls back to its own id."""

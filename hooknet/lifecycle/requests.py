@@ -34,12 +34,13 @@ class AttachRequest:
     (CNI `linkInContainer`). mac: as the runtime wants it, None for one of ours;
     mac_origin: who chose it. link: None when somebody else made the interface. sets_address: address and routes are
     ours to set all the same (a proxy), not only to be told (an IPAM plugin). l2_only: no lease is ours. given: the
-    per-network settings found in the runtime's configuration (`Config.settings_for`). parameters: option codes to
-    request besides the defaults; skip_parameters: defaults that are not. options: further options to send.
-    requested_address: the runtime wants exactly this address. own_netns: the daemon's own netns is allowed
-    (CNI_NETNS_OVERRIDE). assign: where the addresses come from when another IPAM plugin gives them (then `l2_only`
-    is True as well); called when the link is up, and when it raises, the whole is undone. timing: its clock began
-    to run when the caller came.
+    per-network settings found in the runtime's configuration (`Config.settings_for`). hostname: what the user calls
+    this container, which goes before the settings' and need not be a host name. formerly: what the network was called
+    before; an address that is remembered from then is asked for. parameters: option codes to request besides the
+    defaults; skip_parameters: defaults that are not. options: further options to send. requested_address: the runtime
+    wants exactly this address. own_netns: the daemon's own netns is allowed (CNI_NETNS_OVERRIDE). assign: where the
+    addresses come from when another IPAM plugin gives them (then `l2_only` is True as well); called when the link is
+    up, and when it raises, the whole is undone. timing: its clock began to run when the caller came.
     """
 
     key: AttachmentKey
@@ -55,6 +56,8 @@ class AttachRequest:
     sets_address: bool = False
     l2_only: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
+    hostname: str | None = None
+    formerly: tuple[str, ...] = ()
     parameters: tuple[int, ...] = ()
     skip_parameters: tuple[int, ...] = ()
     options: Mapping[int, bytes] = field(default_factory=dict)

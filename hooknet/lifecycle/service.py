@@ -14,8 +14,9 @@ from hooknet.config import Config
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Effect
 from hooknet.errors import HooknetError, Kind, stopping
-from hooknet.kernel.parents import require_fit
+from hooknet.kernel.parents import require_fit, require_mtu
 from hooknet.lifecycle.attach import Attacher
+from hooknet.lifecycle.below import parent_below
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.checking import Checker
 from hooknet.lifecycle.cleanup import EventCleanup
@@ -223,9 +224,22 @@ class Lifecycle:
         settings = self.services.config.settings_for(request.network, request.given)
         await self._checker.status(request, settings, attached=attached)
 
-    async def require_parent(self, name: str) -> None:
-        """Raises PARENT when the host has no such interface, or one that can't carry containers. It may be down."""
-        require_fit(await self.services.machine.parent(name))
+    async def require_parent(self, name: str, mtu: int | None) -> None:
+        """Raises PARENT when the host has no such interface, or one that can't carry containers. It may be down.
+
+        BAD_CONFIG when it does not carry this MTU (bytes).
+        """
+        parent = await self.services.machine.parent(name)
+        require_fit(parent)
+        require_mtu(parent, mtu)
+
+    async def parent_below(self, netns: str, ifname: str) -> str:
+        """The host's interface below this one of a container; the default route's where that can't be told.
+
+        Raises BAD_NETNS, PARENT.
+        """
+        async with self.services.machine.netns(netns) as opened:
+            return await parent_below(self.services.machine, opened, ifname)
 
     def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None:
         """What is attached in `netns` (a path) with this MAC, or else under this interface's name."""

@@ -18,15 +18,13 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from hooknet.cni.document import Section, decode
-from hooknet.cni.names import ifname_flaw, is_identifier, parse_mac
+from hooknet.cni.names import is_identifier, parse_mac, require_ifname
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import SHORT_ID, AttachmentKey
-from hooknet.netavark.options import Wanted, read_options
+from hooknet.netavark.options import NetworkOptions, read_options
 
 API_VERSION = "1.0.0"
 IPAM = "driver"
-LEASED = "dhcp"
-NO_ADDRESS = "none"
 LONGEST_NETNS = 4096
 
 
@@ -40,25 +38,28 @@ class DriverVerb(StrEnum):
     INFO = "info"
 
 
+@unique
+class Ipam(StrEnum):
+    """Who gives the addresses: a DHCP server, or nobody. netavark's words."""
+
+    LEASED = "dhcp"
+    NOBODY = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """One container on one network. `mac`, `address`: as the user wants them. `dns`: the network's own servers."""
+    """One container on one network. `mac`, `address`, `hostname`: what the user wants. `dns`: the network's own."""
 
     key: AttachmentKey
     netns: str
     container_name: str | None
-    wanted: Wanted
+    options: NetworkOptions
     l2_only: bool = False
     mac: str | None = None
     address: IPv4Address | None = None
     hostname: str | None = None
     aliases: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The network's settings; a container's own host name goes before the network's."""
-        return {**self.wanted.settings, **({"hostname": self.hostname} if self.hostname else {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,40 +103,40 @@ def netns_of(args: Sequence[str]) -> str:
     return args[2]
 
 
-def read_create(stdin: bytes) -> tuple[dict[str, Any], Wanted]:
+def read_create(stdin: bytes) -> tuple[dict[str, Any], NetworkOptions]:
     """The network as podman is to keep it, and what its options mean. Raises UNDECODABLE and BAD_CONFIG."""
     document = decode(stdin, "the network that podman sent")
     network = Section(document)
     where = f"network {network.text('name')}"
-    wanted = _options(network, where)
+    options = _options(network, where)
     _refuse_what_a_lan_has_not(network, where)
     driver = _ipam(network, where)
     answer = document | {
         "dns_enabled": False,
         "ipam_options": {**network.section("ipam_options").data, IPAM: driver},
     }
-    return answer, wanted
+    return answer, options
 
 
 def read_setup(stdin: bytes, netns: str) -> Setup:
     """Raises UNDECODABLE and BAD_CONFIG."""
     call = Section(decode(stdin, "what netavark sent"))
-    network, options = call.section("network"), call.section("network_options")
+    network, own = call.section("network"), call.section("network_options")
     key = _key(call)
     where = f"network {key.network}"
     name = call.text("container_name")
-    mac = options.text("static_mac")
-    l2_only = _ipam(network, where) == NO_ADDRESS
+    mac = own.text("static_mac")
+    l2_only = _ipam(network, where) is Ipam.NOBODY
     return Setup(
         key=key,
         netns=netns,
         container_name=name or None,
-        wanted=_options(network, where, options.section("options")),
+        options=_options(network, where, own.section("options")),
         l2_only=l2_only,
         mac=parse_mac(mac, "--mac-address") if mac else None,
-        address=_static_address(options.texts("static_ips"), l2_only=l2_only),
-        hostname=explicit_hostname(key.container_id, options.texts("aliases")),
-        aliases=explicit_aliases(key.container_id, options.texts("aliases")),
+        address=_static_address(own.texts("static_ips"), l2_only=l2_only),
+        hostname=explicit_hostname(key.container_id, own.texts("aliases")),
+        aliases=explicit_aliases(key.container_id, own.texts("aliases")),
         dns=network.texts("network_dns_servers"),
     )
 
@@ -202,18 +203,11 @@ def _key(call: Section) -> AttachmentKey:
             hint="use letters, digits, `_`, `.` and `-`, beginning with a letter or digit",
         )
     ifname = call.section("network_options").text("interface_name")
-    flaw = ifname_flaw(ifname)
-    if flaw:
-        raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"interface_name {ifname[:40]!r} is no interface's name",
-            details=flaw,
-            hint="use up to 15 characters without slash, colon and space",
-        )
+    require_ifname(ifname, "interface_name", hint="use up to 15 characters without slash, colon and space")
     return AttachmentKey(container, ifname, network)
 
 
-def _options(network: Section, where: str, own: Section | None = None) -> Wanted:
+def _options(network: Section, where: str, own: Section | None = None) -> NetworkOptions:
     """`own`: options that a container sets for itself; they go before the network's."""
     given = {**network.section("options").data, **(own.data if own is not None else {})}
     for key, value in given.items():
@@ -224,16 +218,17 @@ def _options(network: Section, where: str, own: Section | None = None) -> Wanted
     return read_options(given, network.text("network_interface"), where)
 
 
-def _ipam(network: Section, where: str) -> str:
-    driver = network.section("ipam_options").text(IPAM) or LEASED
-    if driver not in {LEASED, NO_ADDRESS}:
+def _ipam(network: Section, where: str) -> Ipam:
+    driver = network.section("ipam_options").text(IPAM) or Ipam.LEASED
+    try:
+        return Ipam(driver)
+    except ValueError:
         raise HooknetError(
             Kind.BAD_CONFIG,
             f"{where}: --ipam-driver {driver[:40]} can't be used with hooknet",
             details="hooknet asks the LAN's DHCP server for addresses",
             hint="leave --ipam-driver away, or give none for containers that bring their own DHCP client",
-        )
-    return driver
+        ) from None
 
 
 def _refuse_what_a_lan_has_not(network: Section, where: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hooknet.binding import unknown_key
-from hooknet.cni.names import ifname_flaw
+from hooknet.cni.names import require_ifname
 from hooknet.cni.netconf import LARGEST_MTU, MODES
 from hooknet.config import NetworkSettings, settings_from_text
 from hooknet.errors import HooknetError, Kind
@@ -24,10 +24,10 @@ LARGEST = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the options ask for. parent: None for the interface of the default route. mtu: bytes, None for its own.
+class NetworkOptions:
+    """What a network's options ask for. parent: None for the interface of the default route.
 
-    settings: per-network settings, for `Config.settings_for`.
+    mtu: bytes, None for the parent's. settings: per-network settings, for `Config.settings_for`.
     """
 
     parent: str | None = None
@@ -37,7 +37,7 @@ class Wanted:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_options(given: Mapping[str, str], interface: str, where: str) -> Wanted:
+def read_options(given: Mapping[str, str], interface: str, where: str) -> NetworkOptions:
     """`interface`: podman's --interface-name, which means the parent too. Raises BAD_CONFIG naming the key."""
     options = {key.replace("-", "_"): text for key, text in given.items()}
     parent = _parent(options, interface, where)
@@ -49,7 +49,7 @@ def read_options(given: Mapping[str, str], interface: str, where: str) -> Wanted
     for key in options:
         if key not in SETTINGS:
             raise unknown_key(key, [*LINK_KEYS, *SETTINGS], where)
-    return Wanted(
+    return NetworkOptions(
         parent=parent,
         mode=mode,
         mtu=mtu or None,
@@ -68,13 +68,8 @@ def _parent(options: dict[str, str], interface: str, where: str) -> str | None:
             hint="give -o parent=NAME, and nothing else for it",
         )
     name = next(iter(found), None)
-    if name is not None and (flaw := ifname_flaw(name)):
-        raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"{where}: parent {name[:40]!r} is no interface's name",
-            details=flaw,
-            hint="see `ip link`",
-        )
+    if name is not None:
+        require_ifname(name, f"{where}: parent", hint="see `ip link`")
     return name
 
 

@@ -1,19 +1,19 @@
 """The dhcp-proxy's messages: package `netavark_proxy`, service `NetavarkProxy`, three unary calls.
 
 `Setup(NetworkConfig) -> Lease`, `Teardown(NetworkConfig) -> Lease`, `Clean(Empty) -> OperationResponse`. Setup says
-everything but which podman network it is, so the attachment's network is `host_iface/container_iface`. Teardown sends
-neither container id nor host name: what is meant is found by MAC and netns.
+everything but which podman network it is, so the attachment's network is `host_iface/container_iface`. host_iface is
+empty for a network without a parent: then it is the interface below the container's. Teardown sends neither container
+id nor host name: what is meant is found by MAC and netns.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import TYPE_CHECKING
 
-from hooknet.cni.compose import lease_dns, lease_routes
-from hooknet.cni.names import ifname_flaw, is_identifier, parse_mac
+from hooknet.cni.compose import default_gateway, lease_dns
+from hooknet.cni.names import is_identifier, parse_mac, require_ifname
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import INFINITE, SHORT_ID
 from hooknet.netavark.protobuf import BadProtobuf, read_fields, write_text_field, write_varint_field
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SERVICE = "/netavark_proxy.NetavarkProxy/"
 V4 = 0
-HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 TEXTS = {
     1: "host_iface",
     2: "container_iface",
@@ -38,7 +37,7 @@ VERSION = 6
 
 
 @unique
-class Call(StrEnum):
+class Method(StrEnum):
     """The methods of the service."""
 
     SETUP = "Setup"
@@ -61,20 +60,19 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A Setup, understood. container_id: made from the netns where an older netavark sends none."""
+class ProxySetup:
+    """A Setup, understood. parent: None where the network names none.
 
-    parent: str
+    container_id: made from the netns where an older netavark sends none. hostname: what `--hostname` said.
+    """
+
+    parent: str | None
     ifname: str
     mac: str
     netns: str
     container_id: str
     has_id: bool
     hostname: str | None
-
-    @property
-    def network(self) -> str:
-        return network_of(self.parent, self.ifname)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +112,6 @@ LEASE_TEXTS = {
 }
 
 
-def network_of(parent: str, ifname: str) -> str:
-    """The name of the attachment's network; `[network."eth0/eth0"]` of hooknet.toml has its settings."""
-    return f"{parent}/{ifname}"
-
-
 def decode_config(raw: bytes) -> NetworkConfig:
     """Raises UNDECODABLE."""
     texts: dict[str, str] = {}
@@ -141,16 +134,19 @@ def decode_config(raw: bytes) -> NetworkConfig:
     return NetworkConfig(version=version, **texts)
 
 
-def understand(config: NetworkConfig) -> Wanted:
+def understand(config: NetworkConfig) -> ProxySetup:
     """What a Setup asks for. Raises BAD_CONFIG and BAD_NETNS naming the field that is wrong."""
     if config.version != V4:
         raise HooknetError(
             Kind.UNSUPPORTED_FIELD,
             "hooknet leases IPv4 only, and was asked for IPv6",
-            hint="make the network without --ipv6; containers take addresses from router announcements by themselves",
+            hint="make the network without --ipv6",
         )
-    _require_name(config.host_iface, "host_iface")
-    _require_name(config.container_iface, "container_iface")
+    if config.host_iface:
+        require_ifname(config.host_iface, "host_iface", hint="netavark sends the parent's name")
+    require_ifname(
+        config.container_iface, "container_iface", hint="netavark sends the name of the container's interface"
+    )
     if not config.ns_path.startswith("/"):
         raise HooknetError(
             Kind.BAD_NETNS,
@@ -168,8 +164,8 @@ def understand(config: NetworkConfig) -> Wanted:
             f"container_id {given[:40]!r} is not valid",
             hint="netavark sends podman's: letters, digits, '.', '_' and '-'",
         )
-    return Wanted(
-        parent=config.host_iface,
+    return ProxySetup(
+        parent=config.host_iface or None,
         ifname=config.container_iface,
         mac=parse_mac(config.container_mac_addr, "container_mac_addr"),
         netns=config.ns_path,
@@ -181,7 +177,7 @@ def understand(config: NetworkConfig) -> Wanted:
 
 def lease_message(lease: Lease, settings: NetworkSettings) -> LeaseMessage:
     """The answer to a Setup. What `suppress` names is left out; netavark's search domain is `domain_name`."""
-    defaults = [r.gateway for r in lease_routes(lease, settings) if not r.destination.prefixlen and r.gateway]
+    gateway = default_gateway(lease, settings)
     dns = lease_dns(lease, settings)
     broadcast = None if "broadcast" in settings.suppress else lease.broadcast
     return LeaseMessage(
@@ -197,7 +193,7 @@ def lease_message(lease: Lease, settings: NetworkSettings) -> LeaseMessage:
         subnet_mask=str(lease.address.netmask),
         broadcast_addr=str(broadcast or lease.address.network.broadcast_address),
         dns_servers=dns.nameservers,
-        gateways=tuple(str(gateway) for gateway in defaults),
+        gateways=() if gateway is None else (str(gateway),),
         ntp_servers=() if "ntp" in settings.suppress else tuple(str(server) for server in lease.ntp),
         host_name=lease.hostname or "",
     )
@@ -218,21 +214,7 @@ def encode_operation(*, success: bool) -> bytes:
 
 def _explicit_hostname(config: NetworkConfig) -> str | None:
     """Where the user gave no name, netavark sends the short container id: no name to register."""
-    name = config.host_name
-    if not name or name == config.container_id[:SHORT_ID]:
-        return None
-    return name if HOST_NAME.fullmatch(name) else None
-
-
-def _require_name(name: str, what: str) -> None:
-    flaw = ifname_flaw(name)
-    if flaw:
-        raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"{what} {name[:40]!r} is no interface's name",
-            details=flaw,
-            hint="netavark sends the names of the host's and the container's interface",
-        )
+    return config.host_name if config.host_name not in {"", config.container_id[:SHORT_ID]} else None
 
 
 def _seconds(value: int | None) -> int:

@@ -1,8 +1,9 @@
 """netavark's verbs, each carried out by the lifecycle. The shim brings them over cni.sock, like CNI's.
 
-- create: nothing is made. What can't work is refused, a parent that is not there included.
+- create: nothing is made. What can't work is refused: a parent that is not there, an MTU that it does not carry.
 - setup: the link and the lease. An answer that did not reach the caller is undone, as an ADD's.
-- teardown: never fails for what the network or the kernel did.
+- teardown: never fails for what the network or the kernel did. What netavark's proxy had served, before its network
+  became one of the driver's, is given back as well: it is held under the name that the proxy gave it.
 - info: which driver this is.
 """
 
@@ -10,16 +11,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from hooknet import __version__
-from hooknet.cni.compose import lease_dns, lease_routes
+from hooknet.cni.compose import default_gateway, lease_dns
 from hooknet.cni.envelope import Envelope, Tombstone
 from hooknet.errors import HooknetError, unexpected
 from hooknet.frontends.cni_verbs import Answer, as_json, nothing
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest, LinkWanted
 from hooknet.lifecycle.timing import Timing
 from hooknet.model import AttachmentKey, Runtime
+from hooknet.netavark import proxied_network
 from hooknet.netavark.driver import (
     DriverVerb,
     Interface,
@@ -42,7 +45,8 @@ class LifecycleApi(Protocol):
 
     async def attach(self, request: AttachRequest) -> Attached: ...
     async def detach(self, request: DetachRequest) -> None: ...
-    async def require_parent(self, name: str) -> None: ...
+    async def require_parent(self, name: str, mtu: int | None) -> None: ...
+    def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None: ...
 
 
 class DriverVerbs:
@@ -66,23 +70,25 @@ class DriverVerbs:
 
     async def remove(self, envelope: Envelope, tombstone: Tombstone | None = None) -> AttachmentKey:
         """Teardown, from netavark or from a tombstone. Raises HooknetError when it can't be understood."""
-        key = read_teardown(envelope.stdin)
-        await self._lifecycle.detach(
-            DetachRequest(
-                key=key,
-                netns=netns_of(envelope.args),
-                netns_id=tombstone.netns if tombstone is not None else None,
-                at=tombstone.at if tombstone is not None else None,
-            )
+        key, netns = read_teardown(envelope.stdin), netns_of(envelope.args)
+        wanted = DetachRequest(
+            key=key,
+            netns=netns,
+            netns_id=tombstone.netns if tombstone is not None else None,
+            at=tombstone.at if tombstone is not None else None,
         )
+        held = self._lifecycle.find(netns, "", key.ifname)
+        if held is not None and held != key:
+            await self._lifecycle.detach(replace(wanted, key=held, delete_link=False))
+        await self._lifecycle.detach(wanted)
         return key
 
     async def _carry_out(self, envelope: Envelope, timing: Timing) -> Answer:
         match verb_of(envelope.args):
             case DriverVerb.CREATE:
-                document, wanted = read_create(envelope.stdin)
-                if wanted.parent is not None:
-                    await self._lifecycle.require_parent(wanted.parent)
+                document, options = read_create(envelope.stdin)
+                if options.parent is not None:
+                    await self._lifecycle.require_parent(options.parent, options.mtu)
                 return Answer(stdout=as_json(document), fields={"network": document.get("name")})
             case DriverVerb.SETUP:
                 setup = read_setup(envelope.stdin, netns_of(envelope.args))
@@ -108,18 +114,20 @@ class DriverVerbs:
 
 def attach_request(setup: Setup, timing: Timing) -> AttachRequest:
     """What a setup asks of the lifecycle."""
-    wanted = setup.wanted
+    options, parent = setup.options, setup.options.parent
     return AttachRequest(
         key=setup.key,
         netns=setup.netns,
         runtime=Runtime.NETAVARK,
         container_name=setup.container_name,
         aliases=setup.aliases,
-        parent=wanted.parent,
+        parent=parent,
         mac=setup.mac,
-        link=LinkWanted(mode=wanted.mode, mtu=wanted.mtu, bcqueuelen=wanted.bcqueuelen),
+        link=LinkWanted(mode=options.mode, mtu=options.mtu, bcqueuelen=options.bcqueuelen),
         l2_only=setup.l2_only,
-        given=setup.settings,
+        given=options.settings,
+        hostname=setup.hostname,
+        formerly=() if parent is None else (proxied_network(parent, setup.key.ifname),),
         requested_address=setup.address,
         timing=timing,
     )
@@ -130,13 +138,13 @@ def interface_of(setup: Setup, attached: Attached) -> Interface:
     if attached.lease is None:
         return Interface(name=setup.key.ifname, mac=attached.mac, dns=setup.dns)
     lease, settings = attached.lease, attached.settings
-    defaults = [route.gateway for route in lease_routes(lease, settings) if not route.destination.prefixlen]
+    gateway = default_gateway(lease, settings)
     dns = lease_dns(lease, settings)
     return Interface(
         name=setup.key.ifname,
         mac=attached.mac,
         address=str(lease.address),
-        gateway=str(defaults[0]) if defaults and defaults[0] is not None else None,
+        gateway=None if gateway is None else str(gateway),
         dns=setup.dns or dns.nameservers,
         search=dns.search,
     )

@@ -29,6 +29,7 @@ from h2.exceptions import ProtocolError
 
 from hooknet.frontends.cni_socket import peer_of
 from hooknet.frontends.programs import to_the_end
+from hooknet.lifecycle.timing import Timing
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +70,15 @@ class Reply:
     undelivered: Callable[[], Awaitable[None]] | None = None
 
 
-Method = Callable[[bytes], Awaitable[Reply]]
+Method = Callable[[bytes, Timing], Awaitable[Reply]]
+"""Takes a message, and the clock that began to run when its caller was accepted."""
 
 
 @dataclass(slots=True)
-class Call:
-    """One stream: its headers, and the body so far."""
+class Stream:
+    """One call on its way in: its clock, its headers, and the body so far."""
 
+    timing: Timing
     headers: Mapping[str, str]
     body: bytearray = field(default_factory=bytearray)
     task: asyncio.Task[None] | None = None
@@ -153,7 +156,8 @@ class Connection:
         self._methods = methods
         self._limits = limits
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, Stream] = {}
+        self._accepted: Timing | None = Timing()
         self._writing = asyncio.Lock()
 
     async def run(self) -> None:
@@ -188,7 +192,8 @@ class Connection:
         """Whether the connection is over."""
         match event:
             case RequestReceived(stream_id=int(number), headers=headers):
-                self._calls[number] = Call({str(key): str(value) for key, value in headers or ()})
+                named = {str(key): str(value) for key, value in headers or ()}
+                self._calls[number] = Stream(self._clock(), named)
             case DataReceived(stream_id=int(number), data=data, flow_controlled_length=int(length)):
                 self._h2.acknowledge_received_data(length, number)
                 self._take(number, data or b"")
@@ -202,6 +207,11 @@ class Connection:
                 return code != ErrorCodes.NO_ERROR or not self._calls
         return False
 
+    def _clock(self) -> Timing:
+        """The first call's runs since its caller was accepted: netavark makes one call per connection."""
+        timing, self._accepted = self._accepted or Timing(), None
+        return timing
+
     def _take(self, number: int, data: bytes) -> None:
         """Bodies have a limit: who sends more is refused at once."""
         call = self._calls.get(number)
@@ -212,7 +222,7 @@ class Connection:
             del self._calls[number]
             self._refuse(number, CallFailed(Status.RESOURCE_EXHAUSTED, "the message is too large"))
 
-    async def _answer(self, number: int, call: Call) -> None:
+    async def _answer(self, number: int, call: Stream) -> None:
         reply = None
         try:
             reply = await self._work(call)
@@ -236,14 +246,15 @@ class Connection:
         finally:
             self._calls.pop(number, None)
 
-    async def _work(self, call: Call) -> Reply:
+    async def _work(self, call: Stream) -> Reply:
         headers = call.headers
         method = self._methods.get(headers.get(":path", ""))
         if method is None or headers.get(":method") != "POST":
             raise CallFailed(Status.UNIMPLEMENTED, f"there is no {headers.get(':path', '')[:80]} here")
         if not headers.get("content-type", "").startswith(CONTENT_TYPE):
             raise CallFailed(Status.INVALID_ARGUMENT, f"the content type is not {CONTENT_TYPE}")
-        return await method(unframed(bytes(call.body)))
+        call.timing.mark("read")
+        return await method(unframed(bytes(call.body)), call.timing)
 
     def _send(self, number: int, message: bytes) -> None:
         self._h2.send_headers(number, [(":status", "200"), ("content-type", CONTENT_TYPE)])

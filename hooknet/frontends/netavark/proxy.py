@@ -20,12 +20,14 @@ from hooknet.errors import HooknetError
 from hooknet.frontends.netavark.grpc import CallFailed, GrpcServer, Limits, Reply, Status
 from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
+from hooknet.lifecycle.timing import Timing
 from hooknet.logids import LogId
 from hooknet.model import AttachmentKey, Container, MacOrigin, Runtime
+from hooknet.netavark import proxied_network
 from hooknet.netavark.proxy import (
     SERVICE,
-    Call,
-    Wanted,
+    Method,
+    ProxySetup,
     decode_config,
     encode_lease,
     encode_operation,
@@ -45,6 +47,7 @@ class LifecycleApi(Protocol):
     async def replied(self, attached: Attached) -> None: ...
     async def undo(self, attached: Attached) -> None: ...
     async def detach(self, request: DetachRequest) -> None: ...
+    async def parent_below(self, netns: str, ifname: str) -> str: ...
     def find(self, netns: str, mac: str, ifname: str) -> AttachmentKey | None: ...
 
 
@@ -63,9 +66,9 @@ class ProxyServer:
         self._lifecycle = lifecycle
         self._lookup = lookup
         self._clean = clean
-        methods = {Call.SETUP: self.setup, Call.TEARDOWN: self.teardown, Call.CLEAN: self.clean}
+        methods = {Method.SETUP: self.setup, Method.TEARDOWN: self.teardown, Method.CLEAN: self.clean}
         self._server = GrpcServer(
-            {SERVICE + call.value: method for call, method in methods.items()}, owner=owner, limits=limits
+            {SERVICE + name.value: method for name, method in methods.items()}, owner=owner, limits=limits
         )
 
     async def start(self, listening: socket.socket) -> None:
@@ -75,16 +78,17 @@ class ProxyServer:
         """Let running calls end for `patience` seconds, then undo them."""
         await self._server.stop(patience)
 
-    async def setup(self, message: bytes) -> Reply:
+    async def setup(self, message: bytes, timing: Timing) -> Reply:
         """Lease an address for an interface. Raises CallFailed."""
         try:
             wanted = understand(decode_config(message))
-            attached = await self._lifecycle.attach(attach_request(wanted, await self._name_of(wanted)))
+            timing.mark("parsed")
+            attached = await self._lifecycle.attach(await self._asked(wanted, timing))
         except HooknetError as error:
-            note(Call.SETUP, error)
+            note(Method.SETUP, error)
             raise CallFailed(Status.ABORTED, f"hooknet: {error}") from None
         except Exception:
-            log.exception("%s failed", Call.SETUP.value)
+            log.exception("%s failed", Method.SETUP.value)
             raise CallFailed(Status.INTERNAL, "hooknet failed at this; the daemon's log says more") from None
         assert attached.lease is not None, "the proxy leases"
         return Reply(
@@ -93,7 +97,7 @@ class ProxyServer:
             undelivered=lambda: self._lifecycle.undo(attached),
         )
 
-    async def teardown(self, message: bytes) -> Reply:
+    async def teardown(self, message: bytes, _timing: Timing) -> Reply:
         """Give back what was leased for a MAC in a netns. Never fails."""
         try:
             config = decode_config(message)
@@ -104,39 +108,47 @@ class ProxyServer:
                 wanted = DetachRequest(key=key, netns=config.ns_path, delete_link=False)
                 await to_the_end(self._lifecycle.detach(wanted))
         except HooknetError as error:
-            note(Call.TEARDOWN, error)
+            note(Method.TEARDOWN, error)
         except Exception:
-            log.exception("%s failed", Call.TEARDOWN.value)
+            log.exception("%s failed", Method.TEARDOWN.value)
         return Reply(b"")
 
-    async def clean(self, _message: bytes) -> Reply:
+    async def clean(self, _message: bytes, _timing: Timing) -> Reply:
         """Compare what is held with what is, soon."""
         self._clean()
         return Reply(encode_operation(success=True))
 
-    async def _name_of(self, wanted: Wanted) -> str | None:
+    async def _asked(self, wanted: ProxySetup, timing: Timing) -> AttachRequest:
+        """The request, with what netavark leaves to be found out: the container's name, and perhaps the parent."""
+        parent = wanted.parent or await self._lifecycle.parent_below(wanted.netns, wanted.ifname)
+        name = await self._name_of(wanted)
+        timing.mark("name")
+        return attach_request(wanted, parent, name, timing)
+
+    async def _name_of(self, wanted: ProxySetup) -> str | None:
         if not wanted.has_id:
             return None
         container = await self._lookup(wanted.container_id)
         return container.name if container is not None else None
 
 
-def attach_request(wanted: Wanted, name: str | None) -> AttachRequest:
+def attach_request(wanted: ProxySetup, parent: str, name: str | None, timing: Timing) -> AttachRequest:
     """What a Setup asks of the lifecycle."""
     return AttachRequest(
-        key=AttachmentKey(wanted.container_id, wanted.ifname, wanted.network),
+        key=AttachmentKey(wanted.container_id, wanted.ifname, proxied_network(parent, wanted.ifname)),
         netns=wanted.netns,
         runtime=Runtime.NETAVARK_PROXY,
         container_name=name,
-        parent=wanted.parent,
+        parent=parent,
         mac=wanted.mac,
         mac_origin=MacOrigin.INTERFACE,
         sets_address=True,
-        given={"hostname": wanted.hostname} if wanted.hostname else {},
+        hostname=wanted.hostname,
+        timing=timing,
     )
 
 
-def note(call: Call, error: HooknetError) -> None:
-    fields = {"verb": call.value, "code": error.code, "error": str(error)}
+def note(method: Method, error: HooknetError) -> None:
+    fields = {"verb": method.value, "code": error.code, "error": str(error)}
     log_id = LogId.NETAVARK_FAILED
-    log.log(log_id.level, "%s %s", call.value, log_id.what, extra={"log_id": log_id, "fields": fields})
+    log.log(log_id.level, "%s %s", method.value, log_id.what, extra={"log_id": log_id, "fields": fields})

@@ -6,19 +6,14 @@ What cannot be done is refused by the name of what is wrong, and leaves nothing 
 
 import asyncio
 import json
-import sys
 from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
 
 import pytest
-from lab import eventually
-from lab.podman5 import PROXY_SOCKET
-
-sys.path.append(str(Path(__file__).parents[2] / "unit" / "netavark"))
-
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
-from proxy_client import CONFIG, MESSAGES, call
+from lab import eventually
+from lab.podman5 import PROXY_SOCKET
+from lab.proxy_client import CONFIG, MESSAGES, call
 
 CONTAINER = "3b894d0107b3" + "a" * 52
 MAC = "02:00:5e:10:00:09"
@@ -108,6 +103,7 @@ def test_setup_makes_interface_and_lease_and_teardown_gives_both_back(lan, daemo
         ({"parent": "nowhere0"}, "nowhere0"),
         ({"metrik": "5"}, "did you mean 'metric'?"),
         ({"mode": "l3"}, "bridge, private, vepa, passthru"),
+        ({"mtu": "9000"}, "mtu = 9000 is above that of the parent host0, which is 1500"),
     ],
 )
 def test_a_network_that_cant_work_is_refused_at_create(drive, options, said):

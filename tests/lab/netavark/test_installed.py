@@ -2,16 +2,11 @@
 
 import asyncio
 import json
-import sys
 from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
 
 import pytest
 from lab.podman5 import PROXY_SOCKET
-
-sys.path.append(str(Path(__file__).parents[2] / "unit" / "netavark"))
-
-from proxy_client import CONFIG, call
+from lab.proxy_client import CONFIG, call
 
 SOCKET = "hooknet-netavark.socket"
 DRIVER = "/usr/local/libexec/netavark/hooknet"

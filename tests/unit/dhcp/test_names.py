@@ -196,6 +196,25 @@ def test_line_9_whatever_becomes_a_label_is_one(text: str) -> None:
     assert label is None or (names.LABEL.fullmatch(label) and names.name(label) == label)
 
 
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("shop", "shop"),
+        ("shop.example.org", "shop.example.org"),
+        ("my_app", "my-app"),
+        ("a..b", "a-b"),
+        ("-bad name-", "bad-name"),
+        ("a" * 64, "a" * 63),
+        ("___", None),
+        ("", None),
+    ],
+)
+def test_line_9_what_a_person_calls_a_host_is_sent_as_it_is_where_it_is_a_name(
+    asked: str, sent: str | None
+) -> None:
+    assert names.asked_host_name(asked) == sent
+
+
 def test_line_9_a_name_with_a_dot_is_complete_and_one_without_is_partial() -> None:
     assert names.wire_name("web.example.org") == wire(b"web", b"example", b"org") + b"\0"
     assert names.wire_name("web") == wire(b"web")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hooknet.cni.document import Section
-from hooknet.frontends.remains import PodmansTraces, _through_driver, of_libcni
+from hooknet.frontends.remains import Interface, PodmansTraces, _through_driver, of_libcni
 from hooknet.podman import PodmanContainer, PodmanUnavailable, inspecting
 from hooknet.podmans import DescribedPodman
 
@@ -63,8 +63,8 @@ def test_netavarks_setup_is_said_once_more_with_the_aliases_that_the_user_gave()
         {"NetworkSettings": {"SandboxKey": "/run/netns/n1"}, "Config": {"Hostname": "c0"}},
     )
     part = Section({"Aliases": ["db", short, "c0"]})
-    asked = _through_driver(listed, network, described, part, "eth0")
-    assert (asked.aliases, asked.given["hostname"]) == (("db",), "c0")
+    asked = _through_driver(listed, network, described, part, Interface("eth0", "eth7"))
+    assert (asked.aliases, asked.hostname) == (("db",), "c0")
 
 
 @pytest.mark.parametrize("absent", [True, False])

@@ -28,8 +28,12 @@ class FakeLifecycle(CniLifecycle):
         super().__init__()
         self.held = {}
 
-    async def require_parent(self, name):
-        await self._do("require_parent", name)
+    async def require_parent(self, name, mtu):
+        await self._do("require_parent", (name, mtu))
+
+    async def parent_below(self, netns, ifname):
+        await self._do("parent_below", (netns, ifname))
+        return "eno7"
 
     def find(self, netns, mac, ifname):
         return self.held.get((netns, mac)) or self.held.get((netns, ifname))

@@ -116,7 +116,7 @@ def test_the_networks_interface_name_is_the_parent_too():
 def test_setup_says_whose_interface_it_is():
     asked = setup()
     assert asked.key == AttachmentKey(CONTAINER, "eth0", "lan")
-    assert (asked.netns, asked.container_name, asked.wanted.parent) == (NETNS, "web", "eth0")
+    assert (asked.netns, asked.container_name, asked.options.parent) == (NETNS, "web", "eth0")
     assert (asked.mac, asked.address, asked.hostname, asked.l2_only) == (None, None, None, False)
 
 
@@ -167,16 +167,9 @@ def test_aliases_are_those_that_the_user_gave(given, aliases):
     assert setup(network_options={"aliases": given}).aliases == aliases
 
 
-def test_an_explicit_host_name_goes_before_the_networks():
-    asked = setup(
-        network_options={"aliases": [CONTAINER[:12], "shop"]}, options={"parent": "eth0", "hostname": "all"}
-    )
-    assert asked.settings["hostname"] == "shop"
-
-
 def test_a_containers_own_options_go_before_the_networks():
     asked = setup(network_options={"options": {"metric": "7"}}, options={"parent": "eth0", "metric": "5"})
-    assert asked.settings["metric"] == 7
+    assert asked.options.settings["metric"] == 7
 
 
 def test_teardown_needs_no_valid_options():

@@ -36,7 +36,8 @@ async def ask(folder, lifecycle, request):
 def test_create_answers_the_network_and_looks_for_its_parent(lifecycle):
     found = answer(lifecycle, "create", NETWORK)
     assert (found.exit_code, said(found)["id"]) == (0, NETWORK["id"])
-    assert lifecycle.seen("require_parent") == ["eth0"]
+    answer(lifecycle, "create", NETWORK | {"options": {"parent": "eth0", "mtu": "1400"}})
+    assert lifecycle.seen("require_parent") == [("eth0", None), ("eth0", 1400)]
 
 
 def test_create_without_a_parent_is_fine(lifecycle):
@@ -66,7 +67,7 @@ def test_setup_tells_the_aliases_to_whoever_asks(lifecycle):
     aliases = {"aliases": ["db", CONTAINER[:12], "shop"]}
     answer(lifecycle, "setup", setup_document(network_options=aliases))
     (asked,) = lifecycle.seen("attach")
-    assert (asked.aliases, asked.given["hostname"]) == (("db",), "shop")
+    assert (asked.aliases, asked.hostname) == (("db",), "shop")
 
 
 def test_a_suppressed_gateway_and_dns_are_not_told(lifecycle):
@@ -92,6 +93,27 @@ def test_teardown_detaches_and_says_nothing(lifecycle):
     assert (found.exit_code, found.stdout) == (0, b"")
     (asked,) = lifecycle.seen("detach")
     assert (asked.key, asked.netns, asked.delete_link) == (KEY, NETNS, True)
+
+
+def test_teardown_gives_back_what_the_proxy_had_served_before_the_network_was_moved(lifecycle):
+    proxied = AttachmentKey(CONTAINER, "eth0", "host0/eth0")
+    lifecycle.held[(NETNS, "eth0")] = proxied
+    answer(lifecycle, "teardown", setup_document())
+    theirs, ours = lifecycle.seen("detach")
+    assert (theirs.key, theirs.netns, theirs.delete_link) == (proxied, NETNS, False)
+    assert (ours.key, ours.delete_link) == (KEY, True)
+
+
+def test_teardown_of_what_the_driver_served_is_one_ending(lifecycle):
+    lifecycle.held[(NETNS, "eth0")] = KEY
+    answer(lifecycle, "teardown", setup_document())
+    assert [one.key for one in lifecycle.seen("detach")] == [KEY]
+
+
+def test_setup_names_the_network_as_the_proxy_called_it_so_that_addresses_are_kept(lifecycle):
+    answer(lifecycle, "setup", setup_document())
+    answer(lifecycle, "setup", setup_document(options={}))
+    assert [one.formerly for one in lifecycle.seen("attach")] == [("eth0/eth0",), ()]
 
 
 def test_info_names_the_api(lifecycle):

@@ -13,7 +13,8 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from hypothesis import given
 from hypothesis import strategies as st
-from proxy_client import CONFIG, LEASE, MESSAGES, call, serving
+from lab.proxy_client import CONFIG, LEASE, MESSAGES, call
+from proxy_world import serving
 
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
@@ -123,11 +124,23 @@ def test_an_older_netavark_that_sends_no_id_is_served_by_the_netns_name(folder, 
 
 @pytest.mark.parametrize(
     ("name", "hostname"),
-    [("shop", "shop"), (CONTAINER[:12], None), ("", None), ("-bad name-", None), ("x" * 300, None)],
+    [("shop", "shop"), (CONTAINER[:12], None), ("", None), ("my_app", "my_app")],
 )
 def test_only_a_name_that_the_user_gave_is_a_host_name(folder, lifecycle, name, hostname):
     ask(folder, lifecycle, "Setup", config(host_name=name))
-    assert lifecycle.seen("attach")[0].given.get("hostname") == hostname
+    assert lifecycle.seen("attach")[0].hostname == hostname
+
+
+def test_without_a_parent_it_is_the_interface_below_the_containers(folder, lifecycle):
+    ask(folder, lifecycle, "Setup", config(host_iface=""))
+    assert lifecycle.seen("parent_below") == [(NETNS, "eth0")]
+    (asked,) = lifecycle.seen("attach")
+    assert (asked.parent, asked.key.network) == ("eno7", "eno7/eth0")
+
+
+def test_the_clock_runs_since_the_caller_was_accepted(folder, lifecycle):
+    ask(folder, lifecycle, "Setup", config())
+    assert list(lifecycle.seen("attach")[0].timing.view()) == ["read", "parsed", "name"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +149,6 @@ def test_only_a_name_that_the_user_gave_is_a_host_name(folder, lifecycle, name, 
         ({"container_mac_addr": ""}, "container_mac_addr is empty"),
         ({"container_mac_addr": "02:00"}, "container_mac_addr: '02:00' is not a MAC address"),
         ({"container_mac_addr": "01:00:00:00:00:01"}, "multicast"),
-        ({"host_iface": ""}, "host_iface"),
         ({"host_iface": "a/b"}, "host_iface"),
         ({"container_iface": ""}, "container_iface"),
         ({"container_iface": "x" * 16}, "longer than 15"),
@@ -310,6 +322,8 @@ def test_a_stop_undoes_what_is_under_way(folder, lifecycle):
 
 
 def test_the_library_is_loaded_only_where_this_door_is_open():
-    code = "import sys, hooknet.daemon; print([m for m in sys.modules if m.split('.')[0] in {'h2', 'hpack'}])"
+    only_here = "h2 hpack hyperframe hooknet.netavark.proxy hooknet.netavark.protobuf"
+    only_here += " hooknet.frontends.netavark.proxy hooknet.frontends.netavark.grpc"
+    code = f"import sys, hooknet.daemon; print(sorted(set({only_here.split()}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -3,18 +3,19 @@
 The definitions are those of netavark's protocol, as facts: names, numbers, types.
 """
 
-import contextlib
-import os
-import socket
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpclib.client import Channel
 from grpclib.const import Cardinality
 from grpclib.encoding.base import CodecBase
 
-from hooknet.frontends.netavark.proxy import ProxyServer
+if TYPE_CHECKING:
+    from pathlib import Path
 
-FIELDS = {
+FIELDS: dict[str, list[tuple[str, int, str]]] = {
     "NetworkConfig": [
         ("host_iface", 1, "string"),
         ("container_iface", 2, "string"),
@@ -55,7 +56,8 @@ METHODS = {
 }
 
 
-def messages():
+def messages() -> dict[str, Any]:
+    """The classes of the messages, by name."""
     file = descriptor_pb2.FileDescriptorProto(name="proxy.proto", package="netavark_proxy", syntax="proto3")
     for name, fields in FIELDS.items():
         described = file.message_type.add(name=name)
@@ -75,19 +77,20 @@ CONFIG = MESSAGES["NetworkConfig"]
 LEASE = MESSAGES["Lease"]
 
 
-class Codec(CodecBase):
+class Codec(CodecBase):  # type: ignore[misc]  # grpclib is not typed for us
     """Messages, or bytes as they are."""
 
     __content_subtype__ = "proto"
 
-    def encode(self, message, message_type):
-        return message if isinstance(message, bytes) else message.SerializeToString()
+    def encode(self, message: Any, message_type: Any) -> bytes:
+        encoded: bytes = message if isinstance(message, bytes) else message.SerializeToString()
+        return encoded
 
-    def decode(self, data, message_type):
+    def decode(self, data: bytes, message_type: Any) -> Any:
         return message_type.FromString(data)
 
 
-async def call(path, method, message):
+async def call(path: Path, method: str, message: Any) -> Any:
     """One call on a connection of its own, as netavark's client does it."""
     asks, answers = (MESSAGES[name] for name in METHODS.get(method, METHODS["Setup"]))
     channel = Channel(path=str(path), codec=Codec())
@@ -99,22 +102,3 @@ async def call(path, method, message):
             return await stream.recv_message()
     finally:
         channel.close()
-
-
-async def nobody(_container_id):
-    return None
-
-
-@contextlib.asynccontextmanager
-async def serving(folder, lifecycle, *, lookup=nobody, clean=lambda: None, **more):
-    """A proxy on `folder`/nv-proxy.sock."""
-    path = folder / "nv-proxy.sock"
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(path))
-        listening.listen(100)
-        server = ProxyServer(lifecycle, lookup, clean, **{"owner": os.getuid()} | more)
-        await server.start(listening)
-        try:
-            yield path
-        finally:
-            await server.stop(0)

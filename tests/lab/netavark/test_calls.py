@@ -152,6 +152,13 @@ def test_an_address_that_is_free_is_asked_for_and_had(lan, daemon, drive, sandbo
     drive("teardown", document(), str(sandbox.path))
 
 
+def test_a_host_name_that_is_none_becomes_the_nearest_one(lan, daemon, drive, sandbox):
+    code, status = drive("setup", document(aliases=[CONTAINER[:12], "my_app"]), str(sandbox.path))
+    assert code == 0, status
+    (interface,) = sandbox.interfaces()
+    assert lan.server.lease_of(interface.ip).hostname == "my-app"
+
+
 # The proxy
 
 
@@ -190,6 +197,30 @@ def test_setup_leases_for_netavarks_interface_and_teardown_gives_it_back(lan, da
     lan.server.wait_for_release(address)
     nothing_left(lan, daemon, linked, links={"eth0"})
     ask("Teardown", config(linked, container_id="", host_name=""))
+
+
+def test_without_a_parent_it_leases_below_the_containers_interface(lan, daemon, linked):
+    lease = ask("Setup", config(linked, host_iface="", host_name="my_app"))
+    (row,) = daemon.leases()
+    assert (row["parent"], row["network"]) == (PARENT, f"{PARENT}/eth0")
+    assert lan.server.lease_of(IPv4Address(lease.yiaddr)).hostname == "my-app"
+    ask("Teardown", config(linked, host_iface="", container_id=""))
+    nothing_left(lan, daemon, linked, links={"eth0"})
+
+
+def test_a_network_that_moved_to_the_driver_meanwhile_gives_back_what_the_proxy_leased(
+    lan, host, daemon, drive, linked
+):
+    """`hooknet migrate` while the container runs: netavark tears down by the driver what the proxy has set up."""
+    address = IPv4Address(ask("Setup", config(linked)).yiaddr)
+    assert drive("teardown", document() | {"container_name": ""}, str(linked.path)) == (0, None)
+    lan.server.wait_for_release(address)
+    nothing_left(lan, daemon, linked)
+    again = host.cni.sandbox()
+    code, status = drive("setup", document() | {"container_name": ""}, str(again.path))
+    assert code == 0, status
+    assert [interface.ip for interface in again.interfaces()] == [address]
+    assert [row["network"] for row in daemon.leases()] == ["lan"]
 
 
 def test_clean_takes_nothing_from_a_container_that_lives(lan, daemon, linked):

@@ -60,6 +60,15 @@ def test_the_proxys_first_call_starts_the_daemon_and_a_restart_keeps_the_lease(l
     assert installed.leases() == []
 
 
+def test_a_teardown_that_meets_no_daemon_waits_for_one_and_is_answered(lan, installed):
+    address = IPv4Address(ask(installed, "Setup").yiaddr)
+    installed.systemctl("stop", "hooknet.service")
+    assert not installed.is_active("hooknet.service")
+    ask(installed, "Teardown")
+    lan.server.wait_for_release(address)
+    assert installed.leases() == []
+
+
 def test_the_drivers_first_call_starts_the_daemon(installed):
     assert json.loads(installed(DRIVER, "info").stdout)["api_version"] == "1.0.0"
     assert installed.is_active("hooknet.service")

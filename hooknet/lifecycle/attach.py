@@ -22,8 +22,8 @@ from hooknet.dhcp.compose import DEFAULT_PARAMETERS, check
 from hooknet.dhcp.names import asked_host_name, host_label
 from hooknet.errors import HooknetError, Kind, Refused
 from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
-from hooknet.kernel.parents import NO_CARRIER_REMEDY
 from hooknet.lifecycle.clients import make_client
+from hooknet.lifecycle.deadline import Deadline
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.identity import client_id_for, fallback_client_id, mac_for, random_mac
@@ -32,6 +32,7 @@ from hooknet.lifecycle.leases import Leases
 from hooknet.lifecycle.macs import first_mac
 from hooknet.lifecycle.ports import Link, Netns
 from hooknet.lifecycle.probing import servers_answering
+from hooknet.lifecycle.ready import ready_parent
 from hooknet.lifecycle.requests import Attached, AttachRequest
 from hooknet.model import Attachment, LeaseRequest, Phase, ReleaseReason
 from hooknet.store.records import Record
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 INFRA_CONTAINER = re.compile(r"[0-9a-f]{12}-infra")
 MAC_WAIT = 3.0  # seconds, as all below
 MAC_POLL = 0.05
-CARRIER_POLL = 0.1
 RECENTLY = 3600.0
 
 
@@ -68,39 +68,18 @@ class Attacher:
             return await self._attach(request, settings, netns)
 
     async def _attach(self, request: AttachRequest, settings: NetworkSettings, netns: Netns) -> Attached:
-        parent = await self._parent(request, settings, netns if request.parent_in_netns else None)
+        deadline = Deadline.after(settings.timeout)
+        parent = await ready_parent(self._services.machine, request, netns, deadline)
         request.timing.mark("parent")
         entry = await self.intend(request, settings, netns, parent)
         async with AsyncExitStack() as locks:
             await self.take_identity(entry, request, locks)
             self._services.registry.add(entry)
             try:
-                return await self._carry_out(entry, request, netns, parent)
+                return await self._carry_out(entry, request, netns, parent, deadline)
             except BaseException:
                 await self._undo(entry, netns)
                 raise
-
-    async def _parent(
-        self, request: AttachRequest, settings: NetworkSettings, inside: Netns | None
-    ) -> Parent:
-        """The parent; at boot its carrier may come late, and is waited for within the deadline.
-
-        Not under another main plugin: a bridge has a carrier only when its first port is up, which may be ours.
-        """
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + settings.timeout
-        while True:
-            parent = await self._services.machine.parent(request.parent, inside)
-            if parent.carrier or not parent.up or request.link is None:
-                return parent
-            if loop.time() >= give_up:
-                raise HooknetError(
-                    Kind.PARENT,
-                    f"the parent {parent.name} has no carrier",
-                    details=f"waited {settings.timeout:g} s",
-                    hint=NO_CARRIER_REMEDY,
-                )
-            await asyncio.sleep(CARRIER_POLL)
 
     # the wish
 
@@ -219,12 +198,12 @@ class Attacher:
     # the doing
 
     async def _carry_out(
-        self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent
+        self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent, deadline: Deadline
     ) -> Attached:
         journal = self._services.journal
         await journal.put(entry.record)
         entry.timing.mark("intent")
-        link = await self._make_link(entry, request, netns, parent)
+        link = await self._make_link(entry, request, netns, parent, deadline)
         entry.timing.mark("link")
         entry.link_kind = link.kind
         entry.record = replace(entry.record, phase=Phase.LINKED, mac=link.mac)
@@ -237,7 +216,7 @@ class Attacher:
         journal.note(entry.record)
         entry.client = self._client(entry, parent)
         self._keeper.begin(entry, lambda client, now: client.start(now, Patience.ATTACH))
-        await self._lease(entry, parent)
+        await self._lease(entry, parent, deadline)
         self._check_address(entry, request)
         return self._attached(entry, link)
 
@@ -245,15 +224,19 @@ class Attacher:
         assert entry.record.request is not None
         return make_client(entry, self._services.machine, self._services.randomness, parent.mtu)
 
-    async def _make_link(self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent) -> Link:
-        """A MAC may still be held by a dying netns: wait, bounded; then take another, or name who holds a pin."""
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + MAC_WAIT
+    async def _make_link(
+        self, entry: Entry, request: AttachRequest, netns: Netns, parent: Parent, deadline: Deadline
+    ) -> Link:
+        """A MAC may still be held by a dying netns: wait, bounded; then take another, or name who holds a pin.
+
+        Half of what is left is kept for the lease.
+        """
+        patience = Deadline.after(min(MAC_WAIT, deadline.left / 2))
         while True:
             try:
                 return await self._try_link(entry, request, netns, parent)
             except MacInUse as error:
-                if loop.time() >= give_up:
+                if not patience.left:
                     if entry.record.mac != mac_for(request.key, self._services.host):
                         raise self._name_holder(entry, error) from None
                     await self._take_another_mac(entry)
@@ -295,13 +278,13 @@ class Attacher:
             hint="stop that container, or pin another MAC",
         )
 
-    async def _lease(self, entry: Entry, parent: Parent) -> None:
+    async def _lease(self, entry: Entry, parent: Parent, deadline: Deadline) -> None:
         """Wait until a lease is on the interface and nothing speaks against it."""
         asking = self._services.spawn(
-            self._ask_for_servers(entry, parent), f"looking for servers on {parent.name}"
+            self._ask_for_servers(entry, parent, deadline), f"looking for servers on {parent.name}"
         )
         try:
-            async with asyncio.timeout(entry.settings.timeout):
+            async with asyncio.timeout_at(deadline.at):
                 while not self._is_leased(entry):
                     entry.ready.clear()
                     await entry.ready.wait()
@@ -310,9 +293,9 @@ class Attacher:
         finally:
             asking.cancel()
 
-    async def _ask_for_servers(self, entry: Entry, parent: Parent) -> None:
-        """When no OFFER has come by half of the deadline: is there a server at all?"""
-        await asyncio.sleep(entry.settings.timeout / 2)
+    async def _ask_for_servers(self, entry: Entry, parent: Parent, deadline: Deadline) -> None:
+        """When no OFFER has come in half of the time: is there a server at all?"""
+        await asyncio.sleep(deadline.left / 2)
         if entry.record.offer is not None or entry.host_parent is None:
             return
         if await servers_answering(self._services, parent):

@@ -98,6 +98,38 @@ def test_at_boot_an_add_waits_for_the_parents_carrier(lab: Lab) -> None:
     host.cni.delete(netconf(), sandbox)
 
 
+def test_at_boot_an_add_waits_until_somebody_sets_the_parent_up(lab: Lab) -> None:
+    lan = lab.lan()
+    lan.serve("dnsmasq")
+    host = lab.host(lan)
+    host.daemon().start()
+    host.netns.ip("link", "set", "host0", "down")
+    sandbox = host.cni.sandbox()
+    with ThreadPoolExecutor(1) as runtime:
+        adding = runtime.submit(host.cni.add, netconf(), sandbox)
+        never(adding.done, during=0.5, what="the ADD is answered while the parent is down")
+        host.netns.ip("link", "set", "host0", "up")
+        added = adding.result(timeout=10)
+    assert added.interface.ip in lan.server.addresses()
+    host.cni.delete(netconf(), sandbox)
+
+
+def test_what_the_carrier_took_is_not_there_for_the_lease_any_more(lab: Lab) -> None:
+    """One deadline for the whole ADD: it is over four seconds after it began, whatever was waited for."""
+    lan = lab.lan()
+    host = lab.host(lan)
+    host.daemon("[network.lan]\ntimeout = 4\n").start()
+    lan.unplug()
+    eventually(lambda: "LOWER_UP" not in host.netns.link("host0")["flags"], what="the cable is out")
+    with ThreadPoolExecutor(1) as runtime:
+        adding = runtime.submit(host.cni.call, "ADD", netconf(), host.cni.sandbox())
+        never(adding.done, during=2.5, what="the ADD is answered without a carrier")
+        lan.replug()
+        reply = adding.result(timeout=20)
+    assert "no DHCP server answered on host0 within 4 s" in reply.error["msg"]
+    assert 3900 < reply.ms < 6000, "and not 2.5 s plus 4"
+
+
 def test_what_happens_to_a_host_interface_of_the_same_name_is_no_matter_to_a_parent_in_the_container(
     lab: Lab,
 ) -> None:

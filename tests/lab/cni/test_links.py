@@ -170,7 +170,6 @@ def test_without_a_master_a_link_in_the_container_takes_the_containers_default_r
 
 
 def test_a_macvlan_of_the_host_may_be_the_parent(stand: Stand) -> None:
-    """Bonds and VLANs are parents too, where the kernel has them: for hooknet they are all just Ethernet."""
     stand.host.netns.ip("link", "add", "shim0", "link", "host0", "type", "macvlan", "mode", "bridge")
     stand.host.netns.ip("link", "set", "shim0", "up")
     sandbox = stand.sandbox()

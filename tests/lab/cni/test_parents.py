@@ -9,10 +9,12 @@ import pytest
 from lab import eventually
 from lab.chain import RunAs
 from lab.cni import netconf
+from lab.lan import SWITCH
 from lab.wait import never
+from lab.world import kernel_has
 
 if TYPE_CHECKING:
-    from lab import Lab
+    from lab import Host, Lab, Lan
 
 PINNED = "02:00:5e:10:00:01"
 
@@ -79,6 +81,49 @@ def test_a_bridge_with_the_lan_in_it_may_be_the_parent(lab: Lab) -> None:
     reply = host.cni.call("ADD", netconf(master="host0"), host.cni.sandbox())
     assert reply.error["code"] == 101
     assert "br0" in reply.error["details"], "the bridge is named as the parent to use"
+
+
+@pytest.mark.parametrize("kind", ["vlan", "bond"])
+def test_a_vlan_and_a_bond_may_be_the_parent(lab: Lab, kind: str) -> None:
+    if not kernel_has(kind):
+        pytest.skip(
+            f"this kernel has no {kind}: what hooknet thinks of one is in tests/unit/kernel/test_parents.py"
+        )
+    lan = lab.lan()
+    lan.serve("dnsmasq")
+    host = lab.host(lan)
+    host.daemon().start()
+    config = netconf(master={"vlan": tagged, "bond": bonded}[kind](lan, host))
+    sandbox = host.cni.sandbox()
+    added = host.cni.add(config, sandbox)
+    assert added.interface.ip in lan.server.addresses()
+    assert sandbox.ping(lan.address(1))
+    assert host.cni.check(config, sandbox, added).code == 0
+    sandbox.delete()
+    host.cni.delete(config, sandbox)
+    lan.server.wait_for_release(added.interface.ip)
+    if kind == "bond":
+        error = host.cni.call("ADD", netconf(master="host0"), host.cni.sandbox()).error
+        assert (error["code"], "use bond7 itself" in error["details"]) == (101, True)
+
+
+def tagged(lan: Lan, host: Host) -> str:
+    """The LAN is VLAN 7 of the host's cable: its switch takes the tag away."""
+    lan.netns.ip("link", "set", "port1", "nomaster")
+    lan.netns.ip("link", "add", "link", "port1", "name", "port1.7", "type", "vlan", "id", "7")
+    lan.netns.ip("link", "set", "port1.7", "master", SWITCH, "up")
+    host.netns.ip("link", "add", "link", "host0", "name", "host0.7", "type", "vlan", "id", "7")
+    host.netns.ip("link", "set", "host0.7", "up")
+    return "host0.7"
+
+
+def bonded(_lan: Lan, host: Host) -> str:
+    """The host's cable is one of a bond's."""
+    host.netns.ip("link", "add", "bond7", "type", "bond", "mode", "active-backup", "miimon", "50")
+    host.netns.ip("link", "set", "host0", "down")
+    host.netns.ip("link", "set", "host0", "master", "bond7")
+    host.netns.ip("link", "set", "bond7", "up")
+    return "bond7"
 
 
 def test_at_boot_an_add_waits_for_the_parents_carrier(lab: Lab) -> None:

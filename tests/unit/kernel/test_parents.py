@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -49,6 +50,18 @@ def test_a_wireless_parent_is_refused_with_the_reason_and_an_alternative() -> No
 
 def test_the_port_of_a_bridge_is_refused_in_favour_of_the_bridge() -> None:
     assert "link 99999" in complaint(master=99999)
+
+
+@pytest.mark.parametrize("kind", ["vlan", "bond", "bridge", "veth", "macvlan", "team"])
+def test_whatever_is_ethernet_is_usable(kind) -> None:
+    require_usable(replace(GOOD, kind=kind))
+
+
+def test_a_cable_of_a_bond_is_refused_in_favour_of_the_bond(monkeypatch) -> None:
+    monkeypatch.setattr(socket, "if_indextoname", {9: "bond0"}.__getitem__)
+    text = complaint(master=9)
+    assert "belongs to bond0" in text
+    assert "use bond0 itself as the parent" in text
 
 
 def test_a_tunnel_is_no_ethernet() -> None:

@@ -43,7 +43,7 @@ def check_shims(host: Host) -> Iterator[Finding]:
             yield problem(
                 f"podman takes the CNI plugin {name} from {place or 'nowhere'}, not from hooknet",
                 todo="hooknet install, which lists its directory first again",
-                why=f"cni_plugin_dirs comes from {conf.plugin_dirs_from or 'podman itself'}",
+                why=f"cni_plugin_dirs comes from {conf.plugins.origin or 'podman itself'}",
             )
 
 

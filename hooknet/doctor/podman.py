@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hooknet.doctor.host import Host, Line
 from hooknet.doctor.plugins import is_shim, read_conf
 from hooknet.errors import HooknetError
 from hooknet.install import units
-from hooknet.install.containers_conf import VARIABLE
+from hooknet.install.containers_conf import TABLES_SINCE, VARIABLE
 from hooknet.shim.install import PLUGIN
 
 SOCKET = Path("/run/podman/podman.sock")
@@ -43,12 +44,23 @@ def check_podman(host: Host) -> Iterator[Finding]:
     yield ok(ran.stdout.strip())
     conf = read_conf(host)
     for path, text in conf.problems:
-        yield problem(f"podman's {path}: {text}", todo="correct the file; a list is best written whole")
+        yield problem(f"podman's {path}: {text}", todo="correct the file")
+    for path, key in conf.with_tables if version(ran.stdout) < TABLES_SINCE else ():
+        yield problem(
+            f"podman's {path}: {key} holds {{append=true}}, which this podman refuses: it does not start",
+            todo="write the list whole",
+        )
     if chosen := host.environ.get(VARIABLE):
         yield note(
             f"CONTAINERS_CONF is set here: podman reads {chosen} and nothing else",
             todo="unset it, or list hooknet's directory in that file",
         )
+
+
+def version(said: str) -> tuple[int, ...]:
+    """The numbers in what `podman --version` said."""
+    found = re.search(r"\d+(?:\.\d+)*", said)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def last_line(said: str) -> str:

@@ -1,9 +1,12 @@
-"""What podman is configured to do with CNI: containers.conf(5), as a rootful podman reads it.
+"""What podman is configured to do with CNI and netavark: containers.conf(5), as a rootful podman reads it.
 
 The files, each over the one before: /usr/share/containers/containers.conf, /etc/containers/containers.conf, then
 /etc/containers/containers.conf.d/*.conf by name. **A list replaces the list before it, whole**: so whoever wants to
 put a directory first has to repeat the others, and the last file by name wins. Where CONTAINERS_CONF is set, podman
 reads that file and no other.
+
+Since podman 4.8 a list may hold `{append=true}`. It is then appended to the one before, **and so are those of all
+files after it**, until one holds `{append=false}`. An older podman refuses such a file and does not start at all.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +47,9 @@ DEFAULT_DRIVER_DIRS = tuple(
     )
 )
 DEFAULT_NETWORKS = Path("/etc/cni/net.d")
-LISTS = {
-    "cni_plugin_dirs": ("plugin_dirs", DEFAULT_PLUGIN_DIRS),
-    "netavark_plugin_dirs": ("driver_dirs", DEFAULT_DRIVER_DIRS),
-}
-"""The lists of directories: our name, and podman's default."""
+PLUGINS, DRIVERS = "cni_plugin_dirs", "netavark_plugin_dirs"
+TABLES_SINCE = (4, 8)
+"""The podman from which on a list may hold `{append=true}`."""
 
 TEXT = """\
 # Written by `hooknet install --drop-in`, and removed by `hooknet uninstall`.
@@ -61,21 +62,57 @@ cni_plugin_dirs = [
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """A list of directories. origin: the last file that says something of it, None: podman's default.
+
+    replaced_by: the last file whose list is not appended by itself. appends: what comes next is appended.
+    """
+
+    paths: tuple[Path, ...]
+    origin: Path | None = None
+    replaced_by: Path | None = None
+    appends: bool = False
+
+    def followed_by(self, listed: Sequence[object], path: Path) -> Directories:
+        """With the list of a later file."""
+        tables = [
+            one["append"] for one in listed if isinstance(one, dict) and isinstance(one.get("append"), bool)
+        ]
+        appends = tables[-1] if tables else self.appends
+        paths = tuple(Path(one) for one in listed if isinstance(one, str))
+        return Directories(
+            (*self.paths, *paths) if appends else paths,
+            path,
+            self.replaced_by if tables and appends else path,
+            appends,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainersConf:
     """The settings, and which file each comes from (None: podman's default).
 
-    driver_dirs: where netavark looks for its drivers. backend: "" where nothing is configured: podman then decides
-    when it first runs. problems: file and what is wrong.
+    plugins: where CNI's plugins are looked for; drivers: netavark's. backend: "" where nothing is configured: podman
+    then decides when it first runs. problems: file and what is wrong. with_tables: files that a podman before 4.8
+    refuses, and the key.
     """
 
-    plugin_dirs: tuple[Path, ...] = DEFAULT_PLUGIN_DIRS
-    plugin_dirs_from: Path | None = None
-    driver_dirs: tuple[Path, ...] = DEFAULT_DRIVER_DIRS
+    plugins: Directories = Directories(DEFAULT_PLUGIN_DIRS)
+    drivers: Directories = Directories(DEFAULT_DRIVER_DIRS)
     networks: Path = DEFAULT_NETWORKS
     backend: str = ""
     backend_from: Path | None = None
     problems: tuple[tuple[Path, str], ...] = ()
+    with_tables: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def plugin_dirs(self) -> tuple[Path, ...]:
+        return self.plugins.paths
+
+    @property
+    def driver_dirs(self) -> tuple[Path, ...]:
+        return self.drivers.paths
 
 
 def files(root: Root, environ: Mapping[str, str]) -> list[Path]:
@@ -88,44 +125,43 @@ def files(root: Root, environ: Mapping[str, str]) -> list[Path]:
 
 def read(root: Root, paths: Sequence[Path]) -> ContainersConf:
     """What follows from these files."""
-    found: dict[str, Any] = {}
-    problems: list[tuple[Path, str]] = []
+    conf = ContainersConf()
     for path in paths:
         try:
-            data = tomllib.loads(root.text(path) or "")
+            network = tomllib.loads(root.text(path) or "").get("network", {})
         except tomllib.TOMLDecodeError as error:
-            problems.append((path, f"it is not valid TOML: {error}"))
+            conf = replace(conf, problems=(*conf.problems, (path, f"it is not valid TOML: {error}")))
             continue
-        network = data.get("network", {})
-        if not isinstance(network, dict):
-            problems.append((path, "network is not a table"))
-            continue
-        problems += [(path, text) for text in take(network, path, found)]
-    return ContainersConf(**found, problems=tuple(problems))
+        if isinstance(network, dict):
+            conf = with_network(conf, network, path)
+        else:
+            conf = replace(conf, problems=(*conf.problems, (path, "network is not a table")))
+    return conf
 
 
-def take(network: Mapping[str, Any], path: Path, found: dict[str, Any]) -> Iterator[str]:
-    """Put the settings of one [network] over those found so far; yields what is wrong with them."""
-    for key, (name, default) in LISTS.items():
-        if not isinstance(listed := network.get(key), list):
-            continue
-        appends = {"append": True} in listed
-        before = found.get(name, default) if appends else ()
-        found[name] = (*before, *(Path(one) for one in listed if isinstance(one, str)))
-        if name == "plugin_dirs":
-            found["plugin_dirs_from"] = path
-        if appends:
-            yield f"{key} holds {{append=true}}, which podman 4 refuses, and then it does not start at all"
+def with_network(conf: ContainersConf, network: Mapping[str, Any], path: Path) -> ContainersConf:
+    """The settings with those of one [network] over them."""
+    if isinstance(listed := network.get(PLUGINS), list):
+        conf = replace(conf, plugins=conf.plugins.followed_by(listed, path))
+    if isinstance(listed := network.get(DRIVERS), list):
+        conf = replace(conf, drivers=conf.drivers.followed_by(listed, path))
+    for key, value in network.items():
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+            conf = replace(conf, with_tables=(*conf.with_tables, (path, key)))
     if isinstance(networks := network.get("network_config_dir"), str) and networks:
-        found["networks"] = Path(networks)
+        conf = replace(conf, networks=Path(networks))
     if isinstance(backend := network.get("network_backend"), str) and backend:
-        found["backend"], found["backend_from"] = backend, path
+        conf = replace(conf, backend=backend, backend_from=path)
+    return conf
 
 
-def with_first(first: Path, others: Sequence[Path]) -> bytes:
-    """Our part of the configuration: `first`, then the others."""
-    directories = [first, *(path for path in dict.fromkeys(others) if path != first)]
-    return TEXT.format(directories="".join(f"  {json.dumps(str(path))},\n" for path in directories)).encode()
+def with_first(first: Path, others: Directories) -> bytes:
+    """Our part of the configuration: `first`, then the others. Where lists are being appended, this one ends that."""
+    directories = [first, *(path for path in dict.fromkeys(others.paths) if path != first)]
+    lines = [json.dumps(str(path)) for path in directories]
+    if others.appends:
+        lines.append("{append=false}")
+    return TEXT.format(directories="".join(f"  {line},\n" for line in lines)).encode()
 
 
 def networks(root: Root, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -6,7 +6,7 @@ podman use it (containers.conf, a network), and last the units and what systemd 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import AddGroup
-from hooknet.install.containers_conf import ContainersConf
+from hooknet.install.containers_conf import ContainersConf, Directories
 from hooknet.install.network import plan_network
 from hooknet.install.plan_units import plan_units
 from hooknet.install.planning import Plan, Planning, Wanted
@@ -29,6 +29,7 @@ CONFIG = Path("/etc/hooknet/hooknet.toml")
 DROP_IN_DIR = Path("/usr/local/libexec/hooknet/cni")
 DELEGATES_DIR = Path("/var/lib/cni")
 PODMAN_SOCKET = "podman.socket"
+PLUGINS_DIR, DRIVERS_DIR = containers_conf.DEFAULT_PLUGIN_DIRS[0], containers_conf.DEFAULT_DRIVER_DIRS[0]
 LOCAL = (Path("/usr/local"), Path("/opt"))
 
 
@@ -101,11 +102,16 @@ def plan_shims(planning: Planning, wanted: Wanted, conf: ContainersConf) -> None
     choices = shim.Choices(daemon=wanted.daemon, interpreter=interpreter(planning.root), socket=wanted.socket)
     content = shim.text(choices).encode()
     if wanted.netavark:
-        driver = local_dir(conf.driver_dirs) / shim.PLUGIN
-        planning.file(driver, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
-    folder = wanted.cni_dir or (DROP_IN_DIR if wanted.drop_in else plugin_dir(conf))
+        plan_shim(
+            planning, local_dir(conf.drivers, containers_conf.DRIVERS, DRIVERS_DIR) / shim.PLUGIN, content
+        )
+        if not (conf.plugin_dirs or wanted.cni_dir or wanted.drop_in):
+            return  # no CNI here, and nobody asks for it
+    folder = wanted.cni_dir or (
+        DROP_IN_DIR if wanted.drop_in else local_dir(conf.plugins, containers_conf.PLUGINS, PLUGINS_DIR)
+    )
     for name in shim.NAMES if wanted.drop_in else (shim.PLUGIN,):
-        planning.file(folder / name, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
+        plan_shim(planning, folder / name, content)
     if wanted.drop_in:
         plan_first_place(planning, folder, conf)
     elif folder not in conf.plugin_dirs:
@@ -114,26 +120,25 @@ def plan_shims(planning: Planning, wanted: Wanted, conf: ContainersConf) -> None
         )
 
 
-def plugin_dir(conf: ContainersConf) -> Path:
-    """Where podman looks for plugins and distributions put none; else where it looks first. Raises BAD_CONFIG."""
-    if not conf.plugin_dirs:
+def plan_shim(planning: Planning, path: Path, content: bytes) -> None:
+    planning.file(path, content, shim.MODE, is_ours=lambda found: shim.SIGNATURE in found)
+
+
+def local_dir(directories: Directories, key: str, usual: Path) -> Path:
+    """The first that is the administrator's, not a distribution's; else the first. Raises BAD_CONFIG for none."""
+    if not directories.paths:
         raise HooknetError(
             Kind.BAD_CONFIG,
-            f"{conf.plugin_dirs_from} lists no directory for CNI plugins",
-            hint="--drop-in lists one",
+            f"{directories.origin} says {key} = []: podman looks for plugins nowhere",
+            hint=f'write {key} = ["{usual}"] there, or take the line out for podman\'s default',
         )
-    return local_dir(conf.plugin_dirs)
-
-
-def local_dir(directories: Sequence[Path]) -> Path:
-    """The first that is the administrator's rather than a distribution's; else the first."""
-    local = [path for path in directories if any(path.is_relative_to(folder) for folder in LOCAL)]
-    return (local or list(directories))[0]
+    local = [path for path in directories.paths if any(path.is_relative_to(folder) for folder in LOCAL)]
+    return (local or list(directories.paths))[0]
 
 
 def plan_first_place(planning: Planning, folder: Path, conf: ContainersConf) -> None:
     """The part of containers.conf that lists `folder` first. Raises BAD_CONFIG when it would not count."""
-    ours, origin = containers_conf.OURS, conf.plugin_dirs_from
+    ours, origin = containers_conf.OURS, conf.plugins.replaced_by
     if origin is not None and origin.parent == ours.parent and origin.name > ours.name:
         raise HooknetError(
             Kind.BAD_CONFIG,
@@ -141,7 +146,7 @@ def plan_first_place(planning: Planning, folder: Path, conf: ContainersConf) -> 
             details="the last list wins",
             hint=f"give it a name that sorts before {ours.name}, or list {folder} first in it by hand",
         )
-    planning.file(ours, containers_conf.with_first(folder, conf.plugin_dirs))
+    planning.file(ours, containers_conf.with_first(folder, conf.plugins))
 
 
 def notes_on_podman(
@@ -149,6 +154,10 @@ def notes_on_podman(
 ) -> list[str]:
     """What of podman stands in hooknet's way, or would help it."""
     notes = []
+    for path, key in () if netavark else conf.with_tables:
+        notes.append(
+            f"{path}: {key} holds {{append=true}}: a podman before 4.8 refuses that file, and does not start"
+        )
     if conf.backend == "netavark" and not netavark:
         notes.append(
             f'{conf.backend_from} says network_backend = "netavark", which runs no CNI plugins: install --netavark '

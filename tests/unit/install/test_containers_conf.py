@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from hooknet.install import containers_conf
-from hooknet.install.containers_conf import DEFAULT_PLUGIN_DIRS, OURS
+from hooknet.install.containers_conf import DEFAULT_PLUGIN_DIRS, OURS, Directories
 
 
 def read(image, environ=None):
@@ -21,7 +21,7 @@ def dirs(*paths):
 def test_without_any_file_podmans_defaults_hold(image):
     conf = read(image)
     assert conf.plugin_dirs == DEFAULT_PLUGIN_DIRS
-    assert (conf.backend, conf.networks, conf.plugin_dirs_from) == ("", Path("/etc/cni/net.d"), None)
+    assert (conf.backend, conf.networks, conf.plugins.origin) == ("", Path("/etc/cni/net.d"), None)
 
 
 def test_a_later_file_replaces_the_list_and_the_last_by_name_wins(image):
@@ -32,7 +32,7 @@ def test_a_later_file_replaces_the_list_and_the_last_by_name_wins(image):
     image.write("etc/containers/containers.conf.d/30.txt", dirs("/ignored"))
     conf = read(image)
     assert conf.plugin_dirs == (Path("/twenty"),)
-    assert conf.plugin_dirs_from == Path("/etc/containers/containers.conf.d/20.conf")
+    assert conf.plugins.origin == Path("/etc/containers/containers.conf.d/20.conf")
 
 
 def test_a_file_without_a_setting_leaves_it(image):
@@ -48,13 +48,27 @@ def test_with_the_variable_set_one_file_is_read_and_no_other(image):
     assert read(image, {"CONTAINERS_CONF": "/srv/own.conf"}).plugin_dirs == (Path("/own"),)
 
 
-def test_append_is_followed_and_told(image):
+def test_what_is_appended_comes_behind_what_was_there_in_that_file_and_all_after_it(image):
     image.write("etc/containers/containers.conf", '[network]\ncni_plugin_dirs = ["/a", {append=true}]\n')
+    image.write("etc/containers/containers.conf.d/10.conf", dirs("/b"))
     conf = read(image)
-    assert conf.plugin_dirs == (*DEFAULT_PLUGIN_DIRS, Path("/a"))
-    [(path, problem)] = conf.problems
-    assert path == Path("/etc/containers/containers.conf")
-    assert "podman 4 refuses" in problem
+    assert conf.plugin_dirs == (*DEFAULT_PLUGIN_DIRS, Path("/a"), Path("/b"))
+    assert conf.with_tables == ((Path("/etc/containers/containers.conf"), "cni_plugin_dirs"),)
+    assert conf.problems == ()
+
+
+def test_until_a_list_ends_the_appending(image):
+    image.write("etc/containers/containers.conf", '[network]\ncni_plugin_dirs = ["/a", {append=true}]\n')
+    image.write(
+        "etc/containers/containers.conf.d/10.conf", '[network]\ncni_plugin_dirs = [{append=false}, "/b"]\n'
+    )
+    image.write("etc/containers/containers.conf.d/20.conf", dirs("/c"))
+    assert read(image).plugin_dirs == (Path("/c"),)
+
+
+def test_an_empty_list_replaces_podmans_own(image):
+    image.write("etc/containers/containers.conf", "[network]\nnetavark_plugin_dirs = []\n")
+    assert read(image).driver_dirs == ()
 
 
 def test_files_that_are_no_toml_or_of_another_shape_are_told(image):
@@ -65,7 +79,7 @@ def test_files_that_are_no_toml_or_of_another_shape_are_told(image):
 
 def test_our_part_lists_each_directory_once_ours_first():
     written = tomllib.loads(
-        containers_conf.with_first(Path("/b"), [Path("/a"), Path("/b"), Path("/a")]).decode()
+        containers_conf.with_first(Path("/b"), Directories((Path("/a"), Path("/b"), Path("/a")))).decode()
     )
     assert written == {"network": {"cni_plugin_dirs": ["/b", "/a"]}}
 

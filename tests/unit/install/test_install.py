@@ -64,7 +64,7 @@ def test_the_drop_ins_come_first_and_nothing_of_the_list_is_lost(image):
     ]
     conf = containers_conf.read(image.root, containers_conf.files(image.root, {}))
     assert conf.plugin_dirs == (DROP_IN_DIR, *containers_conf.DEFAULT_PLUGIN_DIRS)
-    assert conf.plugin_dirs_from == containers_conf.OURS
+    assert conf.plugins.origin == containers_conf.OURS
 
 
 def test_a_list_that_was_configured_is_what_is_repeated(image):
@@ -266,6 +266,62 @@ def test_names_that_podman_refuses_are_refused(image, name):
 def test_parents_that_the_kernel_refuses_are_refused(image, parent):
     with pytest.raises(HooknetError, match="can't be an interface's name"):
         image.plan(network="lan", parent=parent)
+
+
+# containers.conf of a podman from 4.8 on
+
+
+APPENDED = '[network]\n{key} = ["/srv/more", {{append=true}}]\n'
+MAIN = "etc/containers/containers.conf"
+
+
+def test_the_driver_goes_to_the_first_local_directory_of_a_list_that_was_set(image):
+    image.write(MAIN, '[network]\nnetavark_plugin_dirs = ["/usr/lib/netavark", "/opt/netavark"]\n')
+    image.install(netavark=True)
+    assert SIGNATURE.decode() in image.read("/opt/netavark/hooknet")
+
+
+def test_the_driver_goes_to_podmans_own_directory_where_the_list_is_appended(image):
+    image.write(MAIN, APPENDED.format(key="netavark_plugin_dirs"))
+    made = image.install(netavark=True)
+    assert image.exists("/usr/local/libexec/netavark/hooknet")
+    assert not any("append" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted", "usual"),
+    [
+        ("netavark_plugin_dirs", {"netavark": True}, "/usr/local/libexec/netavark"),
+        ("cni_plugin_dirs", {}, "/usr/local/libexec/cni"),
+    ],
+)
+def test_an_empty_list_is_told_with_what_to_write(image, key, wanted, usual):
+    image.write(MAIN, f"[network]\n{key} = []\n")
+    with pytest.raises(HooknetError, match=rf"says {key} = \[\]") as raised:
+        image.plan(**wanted)
+    assert f'{key} = ["{usual}"]' in raised.value.hint
+
+
+def test_without_any_directory_for_cni_netavarks_driver_is_all(image):
+    image.write(MAIN, "[network]\ncni_plugin_dirs = []\n")
+    image.install(netavark=True)
+    assert image.exists("/usr/local/libexec/netavark/hooknet")
+    assert not image.exists(PLUGIN)
+
+
+def test_for_cni_it_is_told_that_an_older_podman_refuses_what_is_appended(image):
+    image.write(MAIN, APPENDED.format(key="cni_plugin_dirs"))
+    made = image.plan()
+    assert any("{append=true}: a podman before 4.8 refuses" in note for note in made.notes)
+
+
+def test_the_drop_ins_come_first_where_lists_are_appended(image):
+    image.write(MAIN, APPENDED.format(key="cni_plugin_dirs"))
+    image.write("etc/containers/containers.conf.d/zzz.conf", APPENDED.format(key="cni_plugin_dirs"))
+    image.install(drop_in=True)
+    conf = containers_conf.read(image.root, containers_conf.files(image.root, {}))
+    assert conf.plugin_dirs[0] == DROP_IN_DIR
+    assert set(containers_conf.DEFAULT_PLUGIN_DIRS) < set(conf.plugin_dirs)
 
 
 # what else is told

@@ -36,14 +36,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     from hooknet.doctor.checks import examine
-    from hooknet.doctor.plugins import parents
+    from hooknet.doctor.networks import Place, places
     from hooknet.doctor.this_host import ThisHost
 
     client = reading.client(args)
     host = ThisHost(lambda: client.get("/v1/status"), args.run_dir)
-    names = [args.parent] if args.parent else parents(host)
+    looked_at = [Place(args.parent)] if args.parent else places(host)
     found: list[dict[str, Any]] = []
-    for check, findings in examine(host, names):
+    for check, findings in examine(host, looked_at):
         rows = [row(check, finding) for finding in findings]
         found += rows
         if args.format == "table":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from hooknet import config
-from hooknet.doctor.findings import Finding, from_error, ok, problem, skipped
+from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
 from hooknet.doctor.host import Host
 from hooknet.errors import HooknetError
 from hooknet.install import program
@@ -43,8 +44,9 @@ def check_state(host: Host) -> Iterator[Finding]:
     place = host.root.place(path)
     found = host.owner(place)
     if found is None:
-        yield problem(
-            f"there is no {path}", todo="hooknet install, or by hand: install -d -m 700 " + str(path)
+        yield note(
+            f"there is no {path} yet: the daemon makes it when it first starts",
+            todo="nothing; but if it ran before, restart its containers: what it leased is forgotten",
         )
         return
     owner, mode = found
@@ -79,7 +81,7 @@ def check_program(host: Host) -> Iterator[Finding]:
         )
         return
     try:
-        program.require_visible([("the command", daemon)])
+        program.require_visible(parts_of(host, daemon))
     except HooknetError as error:
         yield from_error(error, program.REMEDY)
         return
@@ -90,3 +92,12 @@ def check_program(host: Host) -> Iterator[Finding]:
         )
     else:
         yield ok(f"{SERVICE} starts {daemon}")
+
+
+def parts_of(host: Host, daemon: Path) -> Iterator[tuple[str, Path]]:
+    """What the unit must see: the command, and the interpreter on its first line, wherever links lead."""
+    yield "the command", daemon
+    yield "the command", host.root.resolved(daemon)
+    found = re.match(rb"#!\s*(/\S+)", host.root.read(daemon) or b"")
+    if found is not None:
+        yield "its interpreter", host.root.resolved(Path(os.fsdecode(found[1])))

@@ -17,6 +17,7 @@ from typing import Any
 
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host
+from hooknet.doctor.networks import Place
 from hooknet.errors import HooknetError
 
 PORTS = {67, 68}
@@ -42,13 +43,13 @@ class Rule:
         return f"{self.where} {self.text}"
 
 
-def check_firewall(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
+def check_firewall(host: Host, places: Sequence[Place]) -> Iterator[Finding]:
     """Rules that can be told to drop DHCP."""
     if "NET_ADMIN" in host.missing_capabilities():
         yield skipped("the firewall: only root may look", todo="sudo hooknet doctor")
         return
     rules = [*nft_rules(host), *legacy_rules(host)]
-    bridged = bridges_call_iptables(host) and any(is_bridge(host, name) for name in names)
+    bridged = bridges_call_iptables(host) and any(is_bridge(host, place) for place in places)
     fatal = [rule for rule in rules if reaches_us(rule, bridged=bridged)]
     for rule in fatal:
         yield problem(
@@ -76,9 +77,9 @@ def bridges_call_iptables(host: Host) -> bool:
     return (host.root.text(BRIDGE_CALLS_IPTABLES) or "").strip() == "1"
 
 
-def is_bridge(host: Host, name: str | None) -> bool:
+def is_bridge(host: Host, place: Place) -> bool:
     try:
-        return host.parent(name).kind == "bridge"
+        return host.parent(place.name).kind == "bridge"
     except HooknetError:
         return False
 
@@ -94,13 +95,16 @@ def nft_rules(host: Host) -> Iterator[Rule]:
     except (ValueError, KeyError, TypeError):
         return
     chains = {key_of(one["chain"], "name"): one["chain"] for one in objects if "chain" in one}
-    for chain in chains.values():
-        if chain.get("hook") == "forward" and chain.get("policy") == "drop":
-            yield Rule(words(chain, chain["name"]), "forward", chain["family"], "drops what no rule accepts")
-    for rule in (one["rule"] for one in objects if "rule" in one):
+    rules = [one["rule"] for one in objects if "rule" in one]
+    accepting = {key_of(rule, "chain") for rule in rules if "accept" in verdicts(rule) and dhcp_ports(rule)}
+    for key, chain in chains.items():
+        if drops_the_rest(chain) and key not in accepting:
+            yield Rule(
+                words(chain, chain["name"]), chain["hook"], chain["family"], "drops what no rule accepts"
+            )
+    for rule in rules:
         chain = chains.get(key_of(rule, "chain"), {})
-        ports = dropped(rule.get("expr", []))
-        if ports:
+        if verdicts(rule) & {"drop", "reject"} and (ports := dhcp_ports(rule)):
             text = f"drops UDP port {', '.join(map(str, sorted(ports)))}"
             yield Rule(words(rule, rule["chain"]), chain.get("hook", ""), rule["family"], text)
 
@@ -113,12 +117,20 @@ def words(thing: Mapping[str, Any], chain: str) -> str:
     return f"{thing['family']} {thing['table']} {chain}"
 
 
-def dropped(expressions: Sequence[Mapping[str, Any]]) -> set[int]:
-    """The DHCP ports that a rule drops, when that is all that it asks for."""
-    if not any("drop" in one or "reject" in one for one in expressions):
-        return set()
+def drops_the_rest(chain: Mapping[str, Any]) -> bool:
+    """Whether a policy of this chain can meet a container's frames; those of the host's own IP layer can't."""
+    reached = chain.get("hook") == "forward" or chain["family"] in LINK_FAMILIES
+    return reached and "hook" in chain and chain.get("policy") == "drop"
+
+
+def verdicts(rule: Mapping[str, Any]) -> set[str]:
+    return {key for one in rule.get("expr", []) for key in one} & {"accept", "drop", "reject"}
+
+
+def dhcp_ports(rule: Mapping[str, Any]) -> set[int]:
+    """The DHCP ports that a rule asks for."""
     ports: set[int] = set()
-    for match in (one["match"] for one in expressions if "match" in one):
+    for match in (one["match"] for one in rule.get("expr", []) if "match" in one):
         left = match.get("left", {})
         payload = left.get("payload", {}) if isinstance(left, dict) else {}
         if payload.get("protocol") in {"udp", "th"} and payload.get("field") in {"dport", "sport"}:

@@ -31,7 +31,7 @@ class Servers:
 
 @unique
 class Line(Enum):
-    """A unix socket, tried."""
+    """A unix socket, looked at."""
 
     SERVED = "somebody listens"
     DEAD = "nobody listens"
@@ -55,7 +55,7 @@ class Host(Protocol):
         """Run a program; None when there is none, or it does not end."""
 
     def line(self, socket: Path) -> Line:
-        """Connect to a socket and hang up. systemd would start the daemon: ask its units first."""
+        """Whether somebody listens, systemd included. It is not called, so nobody is started."""
 
     def status(self) -> Mapping[str, Any]:
         """`/v1/status` of the daemon. Raises HooknetError when it can't be asked."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hooknet.doctor.findings import Finding, note, ok, problem
+from hooknet.doctor.findings import Finding, ok, problem
 from hooknet.doctor.host import Host
 from hooknet.install import containers_conf, record
 from hooknet.install.containers_conf import ContainersConf
@@ -22,17 +22,20 @@ def read_conf(host: Host) -> ContainersConf:
 
 
 def check_shims(host: Host) -> Iterator[Finding]:
-    """`hooknet` is found, is ours, and runs; the drop-ins too, where they were installed."""
+    """`hooknet` is found, is ours, and runs; the drop-ins and netavark's driver too, where they were installed."""
     conf = read_conf(host)
+    drivers = [folder / PLUGIN for folder in conf.driver_dirs if is_shim(host, folder / PLUGIN)]
     found = first(host, conf, PLUGIN)
-    if found is None:
+    if found is not None:
+        yield from check_shim(host, found)
+    elif not drivers:
         yield problem(
             f"podman finds no CNI plugin {PLUGIN}",
             todo="hooknet install",
-            why=f"it looks in {', '.join(map(str, conf.plugin_dirs))}",
+            why=f"it looks in {', '.join(map(str, conf.plugin_dirs)) or 'no directory'}",
         )
-    else:
-        yield from check_shim(host, found)
+    for driver in drivers[:1]:
+        yield from check_shim(host, driver)
     installed = record.read(host.root) if host.uid == 0 else None
     for name in DROP_INS:
         place = first(host, conf, name)
@@ -69,20 +72,6 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
         yield ok(f"{path} runs")
 
 
-def check_networks(host: Host) -> Iterator[Finding]:
-    """Networks that still go to the reference's daemon."""
-    conf = read_conf(host)
-    place = first(host, conf, "dhcp")
-    if place is not None and is_shim(host, place):
-        return
-    for path, network in containers_conf.networks(host.root, conf.networks):
-        if any(ipam_of(plugin) == "dhcp" for plugin in plugins_of(network)):
-            yield note(
-                f"the network {network.get('name')} says `dhcp`, which the reference's plugin serves ({path})",
-                todo="hooknet install --drop-in, to have hooknet serve it unchanged",
-            )
-
-
 def first(host: Host, conf: ContainersConf, name: str) -> Path | None:
     """Where podman would take a plugin from."""
     places = [folder / name for folder in conf.plugin_dirs]
@@ -104,30 +93,3 @@ def answers(stdout: str | None) -> bool:
         return "1.0.0" in json.loads(stdout or "")["supportedVersions"]
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def plugins_of(network: dict[str, object]) -> list[dict[str, object]]:
-    """The plugins of a conflist, or the one of a single configuration."""
-    listed = network.get("plugins", [network])
-    return [plugin for plugin in listed if isinstance(plugin, dict)] if isinstance(listed, list) else []
-
-
-def ipam_of(plugin: dict[str, object]) -> object:
-    ipam = plugin.get("ipam")
-    return ipam.get("type") if isinstance(ipam, dict) else None
-
-
-def leasing(plugin: dict[str, object]) -> bool:
-    """Whether this plugin of a network gets its address by DHCP."""
-    ipam = ipam_of(plugin)
-    return ipam in {"dhcp", PLUGIN} or (plugin.get("type") == PLUGIN and ipam is None)
-
-
-def parents(host: Host) -> list[str | None]:
-    """The interfaces that networks with DHCP hang on; None for the default route's."""
-    found: dict[str | None, None] = {}
-    for _, network in containers_conf.networks(host.root, read_conf(host).networks):
-        for plugin in filter(leasing, plugins_of(network)):
-            name = plugin.get("master") or plugin.get("bridge")
-            found[name if isinstance(name, str) else None] = None
-    return list(found) or [None]

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hooknet import config
+from hooknet.doctor.doors import HOOKNET, check_proxy, server_of_proxy
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
 from hooknet.doctor.plugins import is_shim, read_conf
-from hooknet.errors import HooknetError
-from hooknet.install import units
 from hooknet.install.containers_conf import TABLES_SINCE, VARIABLE
 from hooknet.shim.install import PLUGIN
 
@@ -84,9 +82,10 @@ def check_backend(host: Host) -> Iterator[Finding]:
             yield problem("podman does not tell its network back end", todo="podman info", why=said)
         case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
             yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
-            yield ok(about_proxy(host))
-        case _ if stands_in_for_proxy(host):
-            yield ok(f"podman uses {backend}; {about_proxy(host)}")
+            yield from check_proxy(host)
+        case _ if server_of_proxy(host) == HOOKNET:
+            yield ok(f"podman uses {backend}")
+            yield from check_proxy(host)
         case _:
             yield problem(
                 f"podman uses {backend}, which runs no CNI plugins",
@@ -94,23 +93,6 @@ def check_backend(host: Host) -> Iterator[Finding]:
                 'has it: network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
                 why=f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",
             )
-
-
-def stands_in_for_proxy(host: Host) -> bool:
-    """Whether hooknet is netavark's dhcp-proxy: by systemd's socket, or by hooknet.toml."""
-    if host.root.exists(units.FOLDER / units.NETAVARK_SOCKET):
-        return True
-    try:
-        return config.parse(
-            host.root.text(config.DEFAULT_CONFIG) or "", str(config.DEFAULT_CONFIG)
-        ).netavark.proxy
-    except HooknetError:
-        return False  # what is wrong with it is another check's to say
-
-
-def about_proxy(host: Host) -> str:
-    who = "hooknet" if stands_in_for_proxy(host) else "netavark's own dhcp-proxy"
-    return f"{who} serves the networks that were made with -d macvlan --ipam-driver dhcp"
 
 
 def check_events(host: Host) -> Iterator[Finding]:

@@ -1,47 +1,17 @@
-"""The daemon: its units, its sockets, how it does, and whether the reference's sits in its place."""
+"""The daemon: its sockets, how it does, and whether the reference's sits in its place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
+from hooknet.doctor.systemd import Shown
+from hooknet.doctor.units import REFERENCE_SOCKET, serving, sleeps
 from hooknet.errors import HooknetError
 from hooknet.install import units
-from hooknet.install.units import SERVICE, SOCKETS
-
-REFERENCE_SOCKET = Path("/run/cni/dhcp.sock")
-PROPERTIES = "LoadState,ActiveState,SubState,Result,NRestarts,MainPID,UnitFileState"
-
-
-def check_units(host: Host) -> Iterator[Finding]:
-    """Installed, enabled, listening, not failing."""
-    if not host.root.has_systemd:
-        yield skipped("systemd does not run here: the daemon is started by other means")
-        return
-    for name in (*SOCKETS, SERVICE):
-        state = show(host, name)
-        if state.get("LoadState") != "loaded":
-            yield problem(f"systemd has no {name}", todo="hooknet install")
-        elif name in SOCKETS and state.get("ActiveState") != "active":
-            yield problem(
-                f"{name} is {state.get('ActiveState')}",
-                todo=f"systemctl start {name}; if it fails: journalctl -u {name}",
-                why="without it a stopped daemon refuses calls",
-            )
-        elif state.get("UnitFileState") != "enabled":
-            yield problem(
-                f"{name} is not enabled: it is missing after a reboot", todo=f"systemctl enable {name}"
-            )
-        elif state.get("SubState") in {"auto-restart", "failed"}:
-            yield problem(
-                f"{name} fails ({state.get('Result')}), and is tried again ({state.get('NRestarts')} times by now)",
-                todo="journalctl -u hooknet says why",
-            )
-        else:
-            yield ok(f"{name} is {state.get('ActiveState')} and enabled")
+from hooknet.install.units import SERVICE
 
 
 def check_daemon(host: Host) -> Iterator[Finding]:
@@ -49,12 +19,15 @@ def check_daemon(host: Host) -> Iterator[Finding]:
     if sleeps(host):
         yield ok("the daemon is not running: the first call starts it")
         return
-    cni, control = host.run_dir / "cni.sock", host.run_dir / "control.sock"
+    found = serving(host)
+    cni, control = found.cni, host.run_dir / "control.sock"
     line = host.line(cni)
     if line in {Line.MISSING, Line.DEAD}:
         yield problem(
             f"no daemon listens on {cni}",
-            todo="systemctl start hooknet.socket" if host.root.has_systemd else "start it: hooknet daemon",
+            todo=f"systemctl start {(*found.sockets, found.service)[0]}"
+            if host.root.has_systemd
+            else "start it: hooknet daemon",
             why=line.value,
         )
         return
@@ -102,42 +75,23 @@ def check_rights(host: Host) -> Iterator[Finding]:
 
 def check_reference(host: Host) -> Iterator[Finding]:
     """A second DHCP daemon is fine for old containers, and a trap for new ones."""
-    for found in units.references(host.root, Shown(host)):
-        if found.active and not found.is_hooknet:
+    found = [one for one in units.references(host.root, Shown(host)) if one.active]
+    for one in found:
+        names = " ".join(one.active)
+        if not one.is_hooknet:
             yield note(
-                f"the reference's daemon is still active: {', '.join(found.active)}",
-                todo="restart the containers that it serves, then: systemctl disable --now "
-                + " ".join(found.active),
+                f"the reference's daemon is still active: {', '.join(one.active)}",
+                todo=f"restart the containers that it serves, then: systemctl disable --now {names}",
                 why="containers that it attached are not renewed by hooknet",
             )
-            return
-    if host.line(REFERENCE_SOCKET) is Line.SERVED:
+        elif serving(host).service == SERVICE:
+            yield problem(
+                f"{', '.join(one.active)} would start a second hooknet",
+                todo=f"systemctl disable --now {names}",
+                why="two daemons can't share a state directory",
+            )
+    if not found and host.line(REFERENCE_SOCKET) is Line.SERVED:
         yield note(
             f"somebody listens on {REFERENCE_SOCKET}, most likely the reference's `dhcp daemon`, started by hand",
             todo="restart the containers that it serves, then stop it",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Which units run, as the host tells."""
-
-    host: Host
-
-    def active(self, unit: str) -> bool:
-        return self.host.root.has_systemd and show(self.host, unit).get("ActiveState") == "active"
-
-
-def sleeps(host: Host) -> bool:
-    """Whether systemd holds the sockets for a daemon that does not run."""
-    if not host.root.has_systemd:
-        return False
-    held = all(show(host, name).get("ActiveState") == "active" for name in SOCKETS)
-    return held and show(host, SERVICE).get("ActiveState") == "inactive"
-
-
-def show(host: Host, unit: str) -> dict[str, str]:
-    """Properties of a unit; empty when systemctl does not answer."""
-    ran = host.run("systemctl", "show", f"--property={PROPERTIES}", unit)
-    lines = ran.stdout.splitlines() if ran is not None and ran.code == 0 else []
-    return {key: value for key, _, value in (line.partition("=") for line in lines)}

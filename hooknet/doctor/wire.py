@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
 from hooknet.doctor.host import Host
+from hooknet.doctor.networks import Place
 from hooknet.errors import HooknetError
 from hooknet.kernel.links import Parent
 from hooknet.kernel.parents import require_usable
@@ -13,12 +15,11 @@ from hooknet.kernel.parents import require_usable
 SHOW_LINKS = "ip link shows the interfaces"
 
 
-def check_parents(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
-    """Exists, Ethernet, not wireless, nobody's port, up, with a carrier."""
-    for name in names:
+def check_parents(host: Host, places: Sequence[Place]) -> Iterator[Finding]:
+    """Exists, Ethernet, not wireless under a macvlan, nobody's port, up, with a carrier."""
+    for place in places:
         try:
-            parent = host.parent(name)
-            require_usable(parent)
+            parent = examined(host, place)
         except HooknetError as error:
             yield from_error(error, SHOW_LINKS)
             continue
@@ -29,14 +30,14 @@ def check_parents(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
                 why="an ADD waits for it, and fails at its deadline",
             )
         else:
-            how = "the default route's" if name is None else "the parent"
+            how = "the default route's" if place.name is None else "the parent"
             yield ok(f"{parent.name} ({how}) is up, MTU {parent.mtu}, {parent.mac}")
 
 
-def check_servers(host: Host, names: Sequence[str | None]) -> Iterator[Finding]:
+def check_servers(host: Host, places: Sequence[Place]) -> Iterator[Finding]:
     """A DISCOVER that nobody follows up, and an INFORM: neither takes a lease."""
-    for name in names:
-        parent = usable(host, name)
+    for place in places:
+        parent = usable(host, place)
         if parent is None:
             continue
         if "NET_RAW" in host.missing_capabilities():
@@ -74,11 +75,17 @@ def ask(host: Host, parent: str) -> Iterator[Finding]:
             )
 
 
-def usable(host: Host, name: str | None) -> Parent | None:
+def usable(host: Host, place: Place) -> Parent | None:
     """The parent, if it is worth asking on."""
     try:
-        parent = host.parent(name)
-        require_usable(parent)
+        parent = examined(host, place)
     except HooknetError:
         return None  # `check_parents` has said why
     return parent if parent.carrier else None
+
+
+def examined(host: Host, place: Place) -> Parent:
+    """The parent. Raises PARENT where containers on it could not reach the LAN; Wi-Fi carries what shares its MAC."""
+    parent = host.parent(place.name)
+    require_usable(replace(parent, wireless=parent.wireless and not place.shares_mac))
+    return parent

@@ -47,6 +47,7 @@ DEFAULT_DRIVER_DIRS = tuple(
     )
 )
 DEFAULT_NETWORKS = Path("/etc/cni/net.d")
+NETAVARK_NETWORKS = Path("/etc/containers/networks")
 PLUGINS, DRIVERS = "cni_plugin_dirs", "netavark_plugin_dirs"
 TABLES_SINCE = (4, 8)
 """The podman from which on a list may hold `{append=true}`."""
@@ -109,6 +110,12 @@ class ContainersConf:
     @property
     def plugin_dirs(self) -> tuple[Path, ...]:
         return self.plugins.paths
+
+    @property
+    def network_dirs(self) -> tuple[Path, ...]:
+        """Where podman keeps networks, under either back end: network_config_dir counts for both."""
+        default = self.networks == DEFAULT_NETWORKS
+        return (DEFAULT_NETWORKS, NETAVARK_NETWORKS) if default else (self.networks,)
 
     @property
     def driver_dirs(self) -> tuple[Path, ...]:
@@ -175,3 +182,9 @@ def networks(root: Root, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             continue
         if isinstance(data, dict):
             yield folder / name, data
+
+
+def plugins_of(network: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The chain; a file without a list is a chain of one."""
+    listed = network.get("plugins", [network])
+    return [plugin for plugin in listed if isinstance(plugin, dict)] if isinstance(listed, list) else []

@@ -38,7 +38,7 @@ def parts_of(daemon: Path) -> list[tuple[str, Path]]:
 def require_visible(parts: Iterable[tuple[str, Path]]) -> None:
     """Raises NOT_ALLOWED for the first that a hardened unit can't see."""
     for what, path in parts:
-        hidden = next((folder for folder in HIDDEN if path.is_relative_to(folder)), None)
+        hidden = next((folder for folder in HIDDEN if lies_under(path, folder)), None)
         if hidden is not None:
             raise HooknetError(
                 Kind.NOT_ALLOWED,
@@ -46,6 +46,11 @@ def require_visible(parts: Iterable[tuple[str, Path]]) -> None:
                 details="the daemon's unit does not see that directory",
                 hint=REMEDY,
             )
+
+
+def lies_under(path: Path, folder: Path) -> bool:
+    """Whether by name, or where the folder really is: /home may be a link to /var/home."""
+    return path.is_relative_to(folder) or path.is_relative_to(folder.resolve())
 
 
 def require_there(root: Root, daemon: Path) -> None:

@@ -76,6 +76,11 @@ class Root:
         except OSError:
             return None
 
+    def resolved(self, path: Path) -> Path:
+        """Where links lead, as the installed system sees it."""
+        base, found = self.path.resolve(), self.place(path).resolve()
+        return MACHINE / found.relative_to(base) if found.is_relative_to(base) else found
+
     def names(self, directory: Path) -> list[str]:
         """What is in a directory, sorted; empty when there is none."""
         try:

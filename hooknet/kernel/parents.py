@@ -125,7 +125,8 @@ def require_fit(parent: Parent) -> None:
             Kind.PARENT,
             f"{name} can't carry a macvlan: it is wireless",
             details="an access point drops frames with any MAC address but the associated one",
-            hint="use a wired parent; here a routed network (podman's bridge) or ipvlan in L3 mode works",
+            hint="use a wired parent; over Wi-Fi ipvlan works, whose containers share the host's MAC address "
+            '(CNI: "type": "ipvlan", "mode": "l2", "ipam": {"type": "hooknet"}), and so does podman\'s own bridge',
         )
     if parent.master is not None:
         raise HooknetError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hooknet.cni.netconf import read_netconf
+from hooknet.install.containers_conf import plugins_of
 from hooknet.migrate.moves import DEFAULT, DHCP, Move, as_json, told_of
 from hooknet.shim.install import PLUGIN
 
@@ -32,12 +33,6 @@ def in_place(path: Path, data: dict[str, Any]) -> Move | None:
             read_netconf(PLUGIN, {"cniVersion": data.get("cniVersion"), "name": data["name"]} | plugin, {})
     wanted = data | {"plugins": changed} if "plugins" in data else changed[0]
     return Move(data["name"], path, says, as_json(wanted), (RESTART,))
-
-
-def plugins_of(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The chain; a file without a list is a chain of one."""
-    found = data.get("plugins", [data])
-    return [plugin for plugin in found if isinstance(plugin, dict)] if isinstance(found, list) else []
 
 
 def _plugin(plugin: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from hooknet.cni.dialects import settings_given
 from hooknet.cni.document import Section
-from hooknet.migrate.cni import plugins_of
+from hooknet.install.containers_conf import plugins_of
 from hooknet.migrate.moves import DEFAULT, DHCP, Move, as_json, told_of
 from hooknet.netavark.driver import read_create
 from hooknet.netavark.options import PARENT

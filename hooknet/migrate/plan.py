@@ -17,14 +17,13 @@ from typing import Any
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import Change, MakeDirectory, WriteFile
-from hooknet.install.containers_conf import DEFAULT_NETWORKS, ContainersConf
+from hooknet.install.containers_conf import DEFAULT_NETWORKS, NETAVARK_NETWORKS, ContainersConf
 from hooknet.install.plan import CONFIG
 from hooknet.install.planning import Plan
 from hooknet.install.root import Root
 from hooknet.migrate import cni, netavark
 from hooknet.migrate.moves import Move
 
-NETAVARK_NETWORKS = Path("/etc/containers/networks")
 BACKUP = ".before-hooknet"
 ENDINGS = (".conflist", ".conf", ".json")
 

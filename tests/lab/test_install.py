@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,17 @@ def held(machine: Machine) -> set[str]:
     return {lease["container"] for lease in machine.leases()}
 
 
+def troubles(machine: Machine) -> list[str]:
+    """What the doctor finds wrong, or has to say of units and who serves."""
+    found = json.loads(machine.hooknet("doctor", "--format=json", check=False).stdout)["findings"]
+    about = {"units", "reference"}
+    return [
+        one["what"]
+        for one in found
+        if one["verdict"] == "problem" or (one["check"] in about and one["verdict"] != "ok")
+    ]
+
+
 def enabled(machine: Machine, unit: str) -> bool:
     return machine.systemctl("is-enabled", unit, check=False) == "enabled"
 
@@ -146,11 +158,14 @@ def test_the_references_units_go_on_to_work_when_they_start_our_dhcp(lan: Lan, m
     conf.parent.mkdir()
     conf.write_text(f'[network]\ncni_plugin_dirs = ["{Path(DROP_IN).parent}", "/usr/lib/cni"]\n')
     write_reference_units(machine, DROP_IN)
+    assert troubles(machine) == []
+    assert not machine.is_active(OLD[1])  # the doctor has left it asleep
     address = machine.start("web", network="example")
     assert address in lan.server.addresses()
     assert machine.is_active(OLD[1])
     assert [lease["container"] for lease in machine.leases()] == ["web"]
     machine.systemctl("restart", OLD[1])
+    assert troubles(machine) == []
     eventually(lambda: held(machine) == {"web"}, within=20, what="the lease is kept")
     assert "DHCPRELEASE" not in lan.server.log.text()
 

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from doctor_host import UNIT
 
 from hooknet.doctor.checks import CHECKS, Check, examine
 from hooknet.doctor.findings import Verdict, ok
 from hooknet.doctor.host import Line, Ran, Servers
+from hooknet.doctor.networks import Place
 from hooknet.errors import HooknetError, Kind
 from hooknet.shim.install import Choices, text
 
@@ -22,7 +24,7 @@ def test_a_host_where_all_is_well_has_nothing_to_hear(findings):
 
 
 def test_every_check_says_that_all_is_well_or_has_nothing_to_do_with_it(host):
-    said = {check.name for check, found in examine(host, ["eth0"]) if found}
+    said = {check.name for check, found in examine(host, [Place("eth0")]) if found}
     assert {check.name for check in CHECKS} - said == {"rootless", "networks", "reference"}
 
 
@@ -157,16 +159,6 @@ def test_drop_ins_that_another_directory_hides(host, findings):
     ]
 
 
-def test_a_network_that_goes_to_the_reference(host, findings):
-    host.write(
-        "etc/cni/net.d/1.conflist",
-        '{"name": "old", "plugins": [{"type": "macvlan", "ipam": {"type": "dhcp"}}]}',
-    )
-    [found] = findings("networks")
-    assert "network old" in found.what
-    assert "--drop-in" in found.todo
-
-
 # service
 
 
@@ -180,7 +172,11 @@ def test_units_that_are_not_there(host, findings):
     [
         ({"socket": {"ActiveState": "failed"}}, "systemctl start hooknet.socket"),
         ({"control": {"UnitFileState": "disabled"}}, "systemctl enable hooknet-control.socket"),
-        ({"service": {"ActiveState": "activating", "SubState": "auto-restart"}}, "journalctl -u hooknet"),
+        ({"service": {"UnitFileState": "disabled"}}, "systemctl enable hooknet.service"),
+        (
+            {"service": {"ActiveState": "activating", "SubState": "auto-restart"}},
+            "journalctl -u hooknet.service",
+        ),
     ],
 )
 def test_units_that_do_badly(host, findings, changed, todo):
@@ -197,7 +193,7 @@ def test_without_systemd_it_can_not_be_told(host, findings):
 def test_a_daemon_that_waits_to_be_called_is_left_asleep(host, findings):
     host.use_systemd(service={"ActiveState": "inactive"})
     assert findings("daemon") == []
-    assert host.asked == ["/run/cni/dhcp.sock", "/run/podman/podman.sock"]
+    assert "status" not in host.asked
 
 
 @pytest.mark.parametrize("line", [Line.MISSING, Line.DEAD])
@@ -266,6 +262,57 @@ def test_a_reference_daemon_that_its_units_keep(host, findings):
     assert "disable --now cni-dhcp.service" in found.todo
 
 
+# the reference's units, pointed at our `dhcp`
+
+
+POINTED = "[Service]\nExecStart=/usr/local/libexec/cni/hooknet daemon\n"
+OLD = {"io.podman.dhcp.socket": UNIT, "io.podman.dhcp.service": {**UNIT, "UnitFileState": "disabled"}}
+
+
+@pytest.fixture
+def kept(host):
+    """The units of before, and none of hooknet's."""
+    (host.tree / "etc/systemd/system/hooknet.service").unlink()
+    host.write("etc/systemd/system/io.podman.dhcp.service", POINTED)
+    host.write("etc/systemd/system/io.podman.dhcp.socket", "")
+    host.systemd = dict(OLD)
+    host.lines = {"/run/hooknet/cni.sock": Line.MISSING}
+    return host
+
+
+def test_units_that_were_kept_are_judged_in_the_place_of_ours(kept, findings):
+    assert findings() == []
+
+
+def test_a_daemon_of_kept_units_that_waits_to_be_called_is_left_asleep(kept, findings):
+    kept.systemd["io.podman.dhcp.service"] = {"LoadState": "loaded", "ActiveState": "inactive"}
+    assert findings("daemon") == []
+    assert "status" not in kept.asked
+
+
+def test_a_socket_of_kept_units_that_does_not_listen(kept, findings):
+    kept.systemd["io.podman.dhcp.socket"] = {**UNIT, "ActiveState": "failed"}
+    kept.lines["/run/cni/dhcp.sock"] = Line.MISSING
+    assert "systemctl start io.podman.dhcp.socket" in findings("units")[0].todo
+    assert findings("daemon")[0].todo == "systemctl start io.podman.dhcp.socket"
+
+
+def test_a_kept_service_without_its_socket_must_be_enabled(kept, findings):
+    (kept.tree / "etc/systemd/system/io.podman.dhcp.socket").unlink()
+    kept.lines = {"/run/cni/dhcp.sock": Line.MISSING}
+    [found] = findings("units")
+    assert found.todo == "systemctl enable io.podman.dhcp.service"
+    assert findings("daemon") == []
+
+
+def test_kept_units_beside_ours_would_start_a_second_daemon(host, findings):
+    host.write("etc/systemd/system/io.podman.dhcp.service", POINTED)
+    host.systemd["io.podman.dhcp.service"] = UNIT
+    [found] = findings("reference")
+    assert found.verdict is Verdict.PROBLEM
+    assert "disable --now io.podman.dhcp.service" in found.todo
+
+
 # files
 
 
@@ -279,7 +326,8 @@ def test_no_state_directory(host, findings):
     (host.tree / "var/lib/hooknet/hooknet.db").unlink()
     (host.tree / "var/lib/hooknet").rmdir()
     [found] = findings("state")
-    assert "hooknet install" in found.todo
+    assert found.verdict is Verdict.NOTE
+    assert "when it first starts" in found.what
 
 
 @pytest.mark.parametrize("owner", [(1000, 0o40700), (0, 0o40770), (0, 0o40702)])
@@ -311,6 +359,14 @@ def test_a_program_that_the_unit_does_not_see(host, findings):
     host.owners["/home/me/hooknet"] = (0, 0o100755)
     [found] = findings("program")
     assert "/usr/bin/python3 -m venv /opt/hooknet" in found.todo
+
+
+def test_a_venv_whose_python_the_unit_does_not_see(host, findings):
+    host.write("home/me/python3", mode=0o755)
+    (host.tree / "opt/hooknet/bin/python").symlink_to("../../../home/me/python3")
+    host.write("opt/hooknet/bin/hooknet", "#!/opt/hooknet/bin/python\n", 0o755)
+    [found] = findings("program")
+    assert "its interpreter /home/me/python3 lies under /home" in found.what
 
 
 # wire

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from hooknet.cli.main import main
-from hooknet.doctor.plugins import parents
 
 
 @pytest.fixture
@@ -52,18 +51,3 @@ def test_json_holds_all_of_it(doctor, host):
     [bad] = [one for one in data["findings"] if one["verdict"] == "problem"]
     assert set(bad) == {"check", "verdict", "what", "why", "todo"}
     assert bad["check"] == "parent"
-
-
-def test_the_parents_are_those_of_networks_with_dhcp_and_else_the_default_routes(host):
-    assert parents(host) == [None]
-    networks = {
-        "1": {"name": "a", "plugins": [{"type": "hooknet", "master": "eth1"}]},
-        "2": {"name": "b", "plugins": [{"type": "macvlan", "master": "eth2", "ipam": {"type": "dhcp"}}]},
-        "3": {"name": "c", "plugins": [{"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}]},
-        "4": {"name": "d", "plugins": [{"type": "bridge", "bridge": "cni0", "ipam": {"type": "host-local"}}]},
-        "5": {"name": "e", "type": "hooknet"},
-        "6": {"name": "f", "plugins": "?"},
-    }
-    for name, network in networks.items():
-        host.write(f"etc/cni/net.d/{name}.conflist", json.dumps(network))
-    assert parents(host) == ["eth1", "eth2", "br0", None]

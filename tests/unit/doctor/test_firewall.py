@@ -133,3 +133,15 @@ def test_a_host_whose_rules_can_not_be_read_has_none_that_are_seen(host, finding
 def test_only_root_may_look(host, findings):
     host.missing[None] = ["NET_ADMIN"]
     assert [found.verdict for found in findings("firewall")] == [Verdict.SKIPPED]
+
+
+@pytest.mark.parametrize(("family", "hook"), [("netdev", "ingress"), ("bridge", "input")])
+def test_a_chain_on_the_link_that_drops_what_no_rule_accepts(host, findings, family, hook):
+    host.answers["nft"] = ruleset(family=family, hook=hook, policy="drop")
+    [found] = findings("firewall")
+    assert found.verdict is Verdict.PROBLEM
+    assert f"{family} t c drops what no rule accepts" in found.what
+    host.answers["nft"] = ruleset(
+        family=family, hook=hook, policy="drop", expr=[match({"set": [67, 68]}), {"accept": None}]
+    )
+    assert findings("firewall") == []

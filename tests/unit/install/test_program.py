@@ -47,3 +47,11 @@ def test_a_command_that_is_not_there_is_refused(image):
     program.require_there(image.root, Path("/opt/hooknet/bin/hooknet"))
     with pytest.raises(HooknetError, match="--daemon"):
         program.require_there(image.root, Path("/opt/other"))
+
+
+def test_a_home_that_is_a_link_hides_what_it_leads_to(tmp_path, monkeypatch):
+    (tmp_path / "var/home").mkdir(parents=True)
+    (tmp_path / "home").symlink_to("var/home")
+    monkeypatch.setattr(program, "HIDDEN", (tmp_path / "home",))
+    with pytest.raises(HooknetError, match="unit does not see that directory"):
+        program.require_visible([("its Python", tmp_path / "var/home/me/python")])

@@ -1,0 +1,116 @@
+"""The networks whose addresses come by DHCP, of both back ends: who serves them, and what they hang on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, unique
+from pathlib import Path
+from typing import Any
+
+from hooknet.doctor.findings import Finding, note
+from hooknet.doctor.host import Host
+from hooknet.doctor.plugins import first, is_shim, read_conf
+from hooknet.install import containers_conf
+from hooknet.install.containers_conf import plugins_of
+from hooknet.shim.install import PLUGIN
+
+NAMELESS_BRIDGE = "cni0"
+"""What CNI's bridge plugin makes where no bridge is named."""
+
+
+@unique
+class Source(Enum):
+    """Who is asked for the address: hooknet by name, CNI's `dhcp`, or netavark's dhcp-proxy."""
+
+    HOOKNET = PLUGIN
+    DHCP = "dhcp"
+    PROXY = "netavark's dhcp-proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host interface to look at. name: None for the default route's.
+
+    shares_mac: all that hangs on it has its MAC address (ipvlan), which an access point lets through.
+    """
+
+    name: str | None
+    shares_mac: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """place: None where it is in the container."""
+
+    name: str
+    path: Path
+    source: Source
+    place: Place | None
+
+
+def check_networks(host: Host) -> Iterator[Finding]:
+    """Networks that still go to the reference's daemon."""
+    dhcp = first(host, read_conf(host), "dhcp")
+    if dhcp is not None and is_shim(host, dhcp):
+        return
+    for network in networks(host):
+        if network.source is Source.DHCP:
+            yield note(
+                f"the network {network.name} says `dhcp`, which the reference's plugin serves ({network.path})",
+                todo="hooknet install --drop-in, to have hooknet serve it unchanged",
+            )
+
+
+def places(host: Host) -> list[Place]:
+    """The interfaces that networks with DHCP hang on; where there is no network, the default route's."""
+    found: dict[str | None, bool] = {}
+    for place in (network.place for network in networks(host)):
+        if place is not None:
+            found[place.name] = place.shares_mac and found.get(place.name, True)
+    return [Place(name, shares_mac) for name, shares_mac in found.items()] or [Place(None)]
+
+
+def networks(host: Host) -> Iterator[Network]:
+    """Those of CNI, then those of netavark."""
+    for folder in read_conf(host).network_dirs:
+        for path, data in containers_conf.networks(host.root, folder):
+            yield from of_netavark(path, data) if "driver" in data else of_cni(path, data)
+
+
+def of_cni(path: Path, data: dict[str, Any]) -> Iterator[Network]:
+    for plugin in plugins_of(data):
+        ipam = plugin.get("ipam")
+        source = ipam.get("type") if isinstance(ipam, dict) else None
+        ours = source == PLUGIN or (plugin.get("type") == PLUGIN and "ipam" not in plugin)
+        if ours or source == "dhcp":
+            yield Network(
+                str(data.get("name")), path, Source.HOOKNET if ours else Source.DHCP, place_of(plugin)
+            )
+
+
+def place_of(plugin: dict[str, Any]) -> Place | None:
+    """What the interface of a CNI plugin hangs on."""
+    if plugin.get("linkInContainer") is True:
+        return None
+    if plugin.get("type") == "bridge":
+        return Place(text(plugin.get("bridge")) or NAMELESS_BRIDGE)
+    return Place(text(plugin.get("master")), shares_mac=plugin.get("type") == "ipvlan")
+
+
+def of_netavark(path: Path, data: dict[str, Any]) -> Iterator[Network]:
+    """A file of podman's own: driver, options and ipam_options are those of `podman network create`."""
+    ipam, options = table(data.get("ipam_options")), table(data.get("options"))
+    ours = data.get("driver") == PLUGIN and ipam.get("driver") != "none"
+    if ours or ipam.get("driver") == "dhcp":
+        parent = options.get("parent") or (ours and options.get("master")) or data.get("network_interface")
+        place = Place(text(parent), shares_mac=data.get("driver") == "ipvlan")
+        yield Network(str(data.get("name")), path, Source.HOOKNET if ours else Source.PROXY, place)
+
+
+def table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

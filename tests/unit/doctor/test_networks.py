@@ -1,0 +1,126 @@
+"""The networks that lease by DHCP, of both back ends, and what they hang on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from hooknet.doctor.findings import Verdict
+from hooknet.doctor.networks import Place, places
+
+
+@pytest.fixture
+def cni(host):
+    """Write CNI networks of one plugin each."""
+
+    def write(*plugins):
+        for number, plugin in enumerate(plugins):
+            data = json.dumps({"name": f"net{number}", "plugins": [plugin]})
+            host.write(f"etc/cni/net.d/{number}.conflist", data)
+
+    return write
+
+
+@pytest.fixture
+def netavark(host):
+    """Write a network of netavark's."""
+
+    def write(**network):
+        host.write("etc/containers/networks/lan.json", json.dumps({"name": "lan", "id": "0", **network}))
+
+    return write
+
+
+DHCP = {"type": "dhcp"}
+
+
+def test_without_a_network_it_is_the_interface_of_the_default_route(host):
+    assert places(host) == [Place(None)]
+
+
+def test_a_network_that_goes_to_the_reference(cni, findings):
+    cni({"type": "macvlan", "ipam": DHCP})
+    [found] = findings("networks")
+    assert "network net0" in found.what
+    assert "--drop-in" in found.todo
+
+
+@pytest.mark.parametrize(
+    ("plugin", "place"),
+    [
+        ({"type": "hooknet", "master": "eth1"}, Place("eth1")),
+        ({"type": "hooknet"}, Place(None)),
+        ({"type": "macvlan", "master": "eth1", "ipam": DHCP}, Place("eth1")),
+        ({"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}, Place("br0")),
+        ({"type": "bridge", "ipam": {"type": "hooknet"}}, Place("cni0")),
+        ({"type": "ipvlan", "master": "wlan0", "ipam": DHCP}, Place("wlan0", shares_mac=True)),
+    ],
+)
+def test_what_a_network_of_cni_hangs_on(host, cni, plugin, place):
+    cni(plugin)
+    assert places(host) == [place]
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        {"type": "bridge", "bridge": "br0", "ipam": {"type": "host-local"}},
+        {"type": "hooknet", "master": "eth1", "ipam": {}},
+        {"type": "hooknet", "master": "in-there", "linkInContainer": True},
+        "?",
+    ],
+)
+def test_networks_that_lease_nothing_or_hang_on_nothing_of_this_host(host, cni, plugin):
+    cni(plugin)
+    assert places(host) == [Place(None)]
+
+
+@pytest.mark.parametrize(
+    ("network", "place"),
+    [
+        ({"driver": "hooknet", "options": {"parent": "eth1"}}, Place("eth1")),
+        ({"driver": "hooknet", "options": {"master": "eth1"}}, Place("eth1")),
+        ({"driver": "hooknet", "network_interface": "eth1"}, Place("eth1")),
+        ({"driver": "hooknet"}, Place(None)),
+        (
+            {"driver": "macvlan", "network_interface": "eth1", "ipam_options": {"driver": "dhcp"}},
+            Place("eth1"),
+        ),
+    ],
+)
+def test_what_a_network_of_netavark_hangs_on(host, netavark, network, place):
+    netavark(**network)
+    assert places(host) == [place]
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"driver": "bridge", "network_interface": "podman1", "ipam_options": {"driver": "host-local"}},
+        {"driver": "hooknet", "options": {"parent": "eth1"}, "ipam_options": {"driver": "none"}},
+    ],
+)
+def test_networks_of_netavark_without_dhcp(host, netavark, network):
+    netavark(**network)
+    assert places(host) == [Place(None)]
+
+
+def test_each_interface_is_looked_at_once_and_as_what_needs_most(host, cni):
+    cni(
+        {"type": "ipvlan", "master": "eth1", "ipam": DHCP},
+        {"type": "macvlan", "master": "eth1", "ipam": DHCP},
+        {"type": "hooknet", "master": "eth2"},
+    )
+    assert places(host) == [Place("eth1"), Place("eth2")]
+
+
+def test_wifi_carries_ipvlan_and_no_macvlan(host, findings, eth0):
+    host.parents["eth0"] = eth0(wireless=True)
+    assert findings("parent", (Place("eth0", shares_mac=True),)) == []
+    [found] = findings("parent")
+    assert found.verdict is Verdict.PROBLEM
+    assert "ipvlan" in found.todo
+    host.parents["eth0"] = replace(host.parents["eth0"], up=False)
+    assert "is down" in findings("parent", (Place("eth0", shares_mac=True),))[0].what

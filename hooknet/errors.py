@@ -90,6 +90,9 @@ class HooknetError(Exception):
     `code` overrides the CNI code of the kind where a delegate has already chosen one.
     """
 
+    is_published = False
+    """Whether an event has told of it, and with that a line of the log: front ends need not say it again."""
+
     def __init__(
         self, kind: Kind, message: str, *, details: str = "", hint: str = "", code: int | None = None
     ) -> None:

@@ -1,5 +1,4 @@
-"""The control API's client: HTTP over a unix socket, with the standard library only, since start-up time
-counts.
+"""The control API's client: HTTP over a unix socket, by the standard library alone, since start-up time counts.
 
 Everything that goes wrong becomes a `HooknetError` that says what to do: nobody listens, the socket may not
 be opened, the daemon answers with an error, or it stops in the middle.
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 RUN_DIR = Path("/run/hooknet")  # hooknet.config.DEFAULT_RUN_DIR, without the import time of that module
 SOCKET = "control.sock"
+START = "start it with: systemctl start hooknet, or by hand: hooknet daemon"
 TIMEOUT = 65.0  # seconds: a little more than the daemon takes at most for any answer
 CONNECT_TIMEOUT = 5.0
 
@@ -108,7 +108,7 @@ class ControlClient:
     def _unreachable(self, error: Exception) -> HooknetError:
         match error:
             case FileNotFoundError() | ConnectionRefusedError():
-                why, todo = "nobody listens there", "start it: systemctl start hooknet, or: hooknet daemon"
+                why, todo = "nobody listens there", START
             case PermissionError():
                 why = f"this user (uid {os.getuid()}) may not open it"
                 todo = "use sudo, or join its group: usermod -aG hooknet USER"

@@ -261,7 +261,7 @@ class CniServer:
 
     @staticmethod
     def _note(peer: Peer, envelope: Envelope | None, answer: Answer | None, timing: Timing) -> None:
-        """One line per request. What an ADD or DEL did has an event of its own: success is for debugging."""
+        """One line per request. What has an event of its own, and with it a line, is told here for debugging only."""
         error = answer.error if answer is not None else None
         log_id = LogId.CNI_UNHEARD if answer is None else LogId.CNI_FAILED if error else LogId.CNI_ANSWERED
         env = envelope.env if envelope is not None else {}
@@ -281,7 +281,8 @@ class CniServer:
             **(answer.fields if answer is not None else {}),
         }
         extra = {"log_id": log_id, "fields": fields}
-        log.log(log_id.level, "%s %s", fields["verb"] or "a request", log_id.what, extra=extra)
+        level = logging.DEBUG if error is not None and error.is_published else log_id.level
+        log.log(level, "%s %s", fields["verb"] or "a request", log_id.what, extra=extra)
 
 
 def verb_of(envelope: Envelope) -> str | None:

@@ -153,6 +153,7 @@ class Lifecycle:
                 code=error.code,
                 ms=timing.elapsed,
             )
+            error.is_published = True
             raise
         self._publish_add(attached, timing)
         return attached

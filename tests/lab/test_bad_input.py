@@ -6,6 +6,9 @@ a host and a journal that look as if nothing had been asked.
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,10 +20,9 @@ from lab.process import run
 from hooknet.errors import EXIT_OK, EXIT_UNHEALTHY, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lab.cni import Reply, Sandbox
 
+HOW_TO_START = ("systemctl start hooknet", f"{HOOKNET} daemon")
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "NET_BIND_SERVICE")
 
 
@@ -44,16 +46,73 @@ def nothing_left(host: Host, sandbox: Sandbox, links: set[str], daemon: Daemon |
 
 def test_an_add_without_a_daemon_says_how_to_start_it(lan: Lan, host: Host) -> None:
     sandbox, links = host.cni.sandbox(), host.netns.links()
-    refused(host.cni.call("ADD", netconf(), sandbox), 11, "daemon", "hooknet", "/run/hooknet/cni.sock")
+    refused(host.cni.call("ADD", netconf(), sandbox), 11, "/run/hooknet/cni.sock", *HOW_TO_START)
     nothing_left(host, sandbox, links)
 
 
-def test_podman_shows_that_error_and_the_container_does_not_run(lan: Lan, host: Host) -> None:
-    host.conflist("lan", {"type": "hooknet", "master": "host0"})
+@dataclass(frozen=True)
+class Form:
+    """A way to write a network that hooknet leases for. shims: those of hooknet's that come before Debian's."""
+
+    plugin: dict[str, Any]
+    shims: tuple[str, ...]
+
+    def prepare(self, host: Host) -> dict[str, Any]:
+        """The host as this form needs it, and a runtime's configuration of the network."""
+        host.shims_only(*self.shims)
+        if self.plugin["type"] == "bridge":
+            host.netns.ip("link", "add", "br0", "type", "bridge")
+            host.netns.ip("link", "set", "br0", "up")
+            host.netns.ip("link", "set", "host0", "master", "br0")
+        host.conflist("lan", self.plugin)
+        return {"cniVersion": "1.0.0", "name": "lan", **self.plugin}
+
+
+HOOKNET_MAIN = Form({"type": "hooknet", "master": "host0"}, ("hooknet",))
+DEBIAN_MACVLAN = Form({"type": "macvlan", "master": "host0", "ipam": {"type": "dhcp"}}, ("dhcp",))
+DEBIAN_BRIDGE = Form({"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}, ("hooknet",))
+FORMS = pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(HOOKNET_MAIN, id="hooknet"),
+        pytest.param(DEBIAN_MACVLAN, id="our-dhcp-under-debians-macvlan"),
+        pytest.param(DEBIAN_BRIDGE, id="our-ipam-under-a-bridge"),
+    ],
+)
+
+
+@FORMS
+def test_podman_shows_that_error_and_nothing_is_left_of_the_container(
+    lan: Lan, host: Host, form: Form
+) -> None:
+    form.prepare(host)
+    links, namespaces = host.netns.links(), network_namespaces()
     done = host.podman("run", "--rm", "--network=lan", "localhost/box", "true", check=False)
     assert done.returncode != 0
-    assert "daemon" in done.stderr
-    assert lan.server.leases() == []
+    assert [words for words in HOW_TO_START if words not in done.stderr] == [], done.stderr
+    assert host.netns.links() == links
+    assert network_namespaces() == namespaces
+    daemon = host.daemon()
+    daemon.start()
+    assert daemon.leases() == lan.server.leases() == []
+
+
+@FORMS
+def test_what_a_main_plugin_leaves_without_a_daemon_goes_with_the_del_that_must_follow(
+    lan: Lan, host: Host, form: Form
+) -> None:
+    """CNI spec, "ADD": after a failed ADD the runtime calls DEL. Of hooknet itself nothing is left even before."""
+    network = form.prepare(host)
+    sandbox, links = host.cni.sandbox(), host.netns.links()
+    refused(host.cni.call("ADD", network, sandbox), 11, *HOW_TO_START)
+    assert sandbox.addresses() == set()
+    assert sandbox.links() == (set() if form is HOOKNET_MAIN else {"eth0"})
+    host.cni.delete(network, sandbox)
+    nothing_left(host, sandbox, links)
+
+
+def network_namespaces() -> set[str]:
+    return {path.name for path in Path("/run/netns").iterdir()}
 
 
 def test_a_del_without_a_daemon_succeeds_and_is_made_good_later(lan: Lan, host: Host, daemon: Daemon) -> None:
@@ -73,7 +132,7 @@ def test_a_del_without_a_daemon_succeeds_and_is_made_good_later(lan: Lan, host: 
 
 def test_a_parent_that_does_not_exist_is_named(host: Host, daemon: Daemon) -> None:
     sandbox, links = host.cni.sandbox(), host.netns.links()
-    refused(host.cni.call("ADD", netconf(master="enp9s9"), sandbox), 101, "enp9s9")
+    refused(host.cni.call("ADD", netconf(master="enp9s9"), sandbox), 101, "enp9s9", "ip link shows the names")
     nothing_left(host, sandbox, links, daemon)
 
 
@@ -91,7 +150,7 @@ def test_a_parent_without_a_carrier_is_waited_for_and_then_named(lan: Lan, host:
     eventually(lambda: "LOWER_UP" not in host.netns.link("host0")["flags"])
     sandbox, links = host.cni.sandbox(), host.netns.links()
     reply = host.cni.call("ADD", netconf(), sandbox)
-    refused(reply, 101, "host0", "carrier")
+    refused(reply, 101, "host0", "carrier", "waited 1 s", "plug in the cable")
     nothing_left(host, sandbox, links, daemon)
 
 
@@ -176,13 +235,62 @@ def test_the_deadline_may_stand_in_the_conflist(lab: Lab) -> None:
     nothing_left(host, sandbox, links, daemon)
 
 
+# The log
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [({"master": "enp9s9"}, 101), ({"timeout": 1}, 11)], ids=["no parent", "no server"]
+)
+def test_a_refused_add_is_one_line_in_the_log(lab: Lab, asked: dict[str, Any], code: int) -> None:
+    host = lab.host(lab.lan())
+    daemon = laconic(host)
+    sandbox = host.cni.sandbox()
+    refused(host.cni.call("ADD", netconf(**asked), sandbox), code)
+    [line] = daemon_warnings(daemon)
+    assert (line["id"], line["container"], line["code"]) == ("ADD_FAILED", sandbox.name, code)
+    assert line["container_id"] == sandbox.container_id
+    assert line["ms"] > 0
+
+
+def test_a_request_that_can_not_be_understood_is_one_line_too(host: Host) -> None:
+    daemon = laconic(host)
+    sandbox = host.cni.sandbox()
+    refused(host.cni.call("ADD", "{", sandbox), 6)
+    [line] = daemon_warnings(daemon)
+    assert (line["id"], line["container_id"], line["code"]) == ("CNI_FAILED", sandbox.container_id, 6)
+
+
+def laconic(host: Host) -> Daemon:
+    """A daemon that has nothing to say about podman."""
+    daemon = host.daemon(arguments=["--log-format=json", "--podman-url="])
+    daemon.start()
+    return daemon
+
+
+def daemon_warnings(daemon: Daemon) -> list[dict[str, Any]]:
+    """What it has said at warning or above until its polite end."""
+    daemon.stop()
+    lines = [json.loads(line) for line in daemon.log.text().splitlines()]
+    return [line for line in lines if line["level"] not in {"debug", "info"}]
+
+
 # The caller
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', '{"cniVersion": "1.0.0", "name": '])
-def test_undecodable_json_is_code_6(host: Host, daemon: Daemon, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is empty"),
+        ("{", "line 1 column 2"),
+        ("[]", "it is an array"),
+        ('"text"', "it is a string"),
+        ('{"cniVersion": "1.0.0", "name": ', "line 1 column 33"),
+    ],
+)
+def test_undecodable_json_is_code_6(host: Host, daemon: Daemon, text: str, why: str) -> None:
     sandbox, links = host.cni.sandbox(), host.netns.links()
-    refused(host.cni.call("ADD", text, sandbox), 6)
+    reply = host.cni.call("ADD", text, sandbox)
+    refused(reply, 6, "the network configuration on stdin can't be decoded", why, "it must be a JSON object")
     nothing_left(host, sandbox, links, daemon)
 
 
@@ -203,7 +311,8 @@ def test_a_netns_that_is_a_file_is_refused(host: Host, daemon: Daemon, tmp_path:
 
 def test_the_daemons_own_netns_is_refused(host: Host, daemon: Daemon) -> None:
     sandbox, links = host.cni.sandbox(), host.netns.links()
-    refused(host.cni.call("ADD", netconf(), sandbox, env={"CNI_NETNS": str(host.netns.path)}), 8)
+    reply = host.cni.call("ADD", netconf(), sandbox, env={"CNI_NETNS": str(host.netns.path)})
+    refused(reply, 8, str(host.netns.path), "not --network host")
     nothing_left(host, sandbox, links, daemon)
 
 

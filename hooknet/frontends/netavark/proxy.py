@@ -151,4 +151,5 @@ def attach_request(wanted: ProxySetup, parent: str, name: str | None, timing: Ti
 def note(method: Method, error: HooknetError) -> None:
     fields = {"verb": method.value, "code": error.code, "error": str(error)}
     log_id = LogId.NETAVARK_FAILED
-    log.log(log_id.level, "%s %s", method.value, log_id.what, extra={"log_id": log_id, "fields": fields})
+    level = logging.DEBUG if error.is_published else log_id.level
+    log.log(level, "%s %s", method.value, log_id.what, extra={"log_id": log_id, "fields": fields})

@@ -228,7 +228,8 @@ def test_no_daemon_exits_3_and_says_how_to_start_it(hooknet: Any, folder: Path) 
         code, shown, errors = hooknet(*words)
         assert (code, shown) == (3, "")
         assert str(folder / "control.sock") in errors
-        assert "systemctl start hooknet" in errors
+        assert "systemctl start hooknet," in errors
+        assert "hooknet daemon" in errors
         assert errors.count("\n") == 1
 
 

@@ -341,6 +341,15 @@ def test_a_failure_is_a_warning_with_its_code(folder, lifecycle, caplog):
     assert record.getMessage() == "ADD answered with an error"
 
 
+def test_a_failure_that_an_event_has_told_is_for_debugging_only(folder, lifecycle, caplog):
+    lifecycle.fail["attach"] = error = HooknetError(Kind.PARENT, "no such parent")
+    error.is_published = True
+    with caplog.at_level(logging.DEBUG, "hooknet"):
+        served(folder, lifecycle, lambda _, path: ask(path, raw()))
+    (record,) = [record for record in caplog.records if hasattr(record, "fields")]
+    assert (record.levelname, record.log_id) == ("DEBUG", LogId.CNI_FAILED)
+
+
 def test_a_caller_that_was_gone_before_the_answer_is_told_in_the_log(folder, lifecycle, caplog):
     async def script(server, path):
         async with Caller(path) as caller:

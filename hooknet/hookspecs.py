@@ -55,9 +55,8 @@ def pre_lease(
     """Called before the DISCOVER leaves: look at the request, or return a changed copy.
 
     Each plugin gets what the one before it returned. None leaves the request as it is. Raise
-    `hooknet.Refused("why")` to fail the ADD with that text. The container waits: the budget is 2 seconds
-    unless configured otherwise, and on overrun or exception the plugin's `on_failure` (`skip` or `fail`)
-    decides.
+    `hooknet.Refused("why")` to fail the ADD with that text. The container waits: the budget is 2 seconds unless
+    configured otherwise, and on overrun or exception the plugin's `on_failure` (`skip` or `fail`) decides.
     """
 
 

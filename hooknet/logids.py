@@ -3,9 +3,8 @@
 An operator searches, counts and alarms on the id, so an id never changes its meaning; docs/reference/logs.md
 explains each one: what it means, and what to do. A test holds that page to this table.
 
-Most lines come from the event bus: `id_of` finds the id of an event by its kind and by the one field that
-tells events of that kind apart. An event that the table does not know still gets the id that ends its
-kind's row.
+Most lines come from the event bus: `id_of` finds the id of an event by its kind and by the one field that tells
+events of that kind apart. An event that the table does not know still gets the id that ends its kind's row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """`hooknet config check` and `hooknet config show`: is hooknet.toml right, and what follows from it.
 
-Both read the file themselves and need no daemon. A plugin's own settings are checked by `hooknet plugins
-check`.
+Both read the file themselves and need no daemon. A plugin's own settings are checked by `hooknet plugins check`.
 """
 
 from __future__ import annotations

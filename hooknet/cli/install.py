@@ -1,9 +1,8 @@
 """`hooknet install`: put hooknet where podman, systemd and you find it.
 
 It writes the CNI plugin into podman's plugin directory, systemd's units, the group `hooknet`, a commented
-/etc/hooknet/hooknet.toml and the state directory. What is there and is not hooknet's is never overwritten;
-running it again changes nothing, or brings an older installation up to date. `hooknet uninstall` puts
-everything back.
+/etc/hooknet/hooknet.toml and the state directory. What is there and is not hooknet's is never overwritten; running
+it again changes nothing, or brings an older installation up to date. `hooknet uninstall` puts everything back.
 """
 
 from __future__ import annotations

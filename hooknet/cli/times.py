@@ -40,8 +40,7 @@ def clock(epoch: float) -> str:
 
 
 def since(text: str, now: float) -> float:
-    """What `--since` says, as wall clock seconds: `10m` (ago), `14:30` or an RFC 3339 time. Raises
-    ValueError.
+    """What `--since` says, as wall clock seconds: `10m` (ago), `14:30` or an RFC 3339 time. Raises ValueError.
 
     A time without a zone is local; one of day without a date is today's.
     """

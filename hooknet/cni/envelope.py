@@ -1,5 +1,4 @@
-"""How the shim and the daemon talk, and what the shim leaves when there is no daemon. Bytes only; no I/O
-here.
+"""How the shim and the daemon talk, and what the shim leaves when there is no daemon. Bytes only; no I/O here.
 
 Request: `hooknet/1 <len_args> <len_env> <len_stdin>` and a newline, then that many bytes of each: the
 arguments, joined by NUL, the first being the name that the shim was run as; the `CNI_*` variables as
@@ -94,7 +93,7 @@ def parse_body(sizes: Sizes, body: bytes) -> Envelope:
 
 
 def encode_request(args: tuple[str, ...], env: Mapping[str, str], stdin: bytes) -> bytes:
-    """What the shim sends (the shim has its own code; this is for tests and tools)."""
+    """What the shim sends: the other half of the protocol, for tests and tools. The shim has code of its own."""
     head = "\0".join(args).encode("utf-8", "surrogateescape")
     variables = "\0".join(f"{key}={value}" for key, value in env.items()).encode("utf-8", "surrogateescape")
     return b"%s %d %d %d\n" % (MAGIC, len(head), len(variables), len(stdin)) + head + variables + stdin

@@ -40,8 +40,8 @@ class CniRequest:
     """What the runtime wants.
 
     essentials: always there but for VERSION. conf: for ADD and CHECK. valid: for GC, the (container id,
-    ifname) pairs to keep. netns: None when not given. env: the CNI_* variables as they came, for delegates.
-    stdin: likewise.
+    ifname) pairs to keep. netns: None when not given. env, stdin: the CNI_* variables and the configuration as they
+    came, for delegates.
     """
 
     verb: Verb
@@ -83,8 +83,7 @@ class CniRequest:
 def parse(plugin: str, env: Mapping[str, str], stdin: bytes) -> CniRequest:
     """`plugin`: the name that the shim was run as.
 
-    Raises HooknetError, and nothing else whatever comes in: BAD_ENVIRONMENT, UNDECODABLE,
-    INCOMPATIBLE_VERSION, BAD_CONFIG.
+    Whatever comes in, it raises nothing but BAD_ENVIRONMENT, UNDECODABLE, INCOMPATIBLE_VERSION or BAD_CONFIG.
     """
     verb = _verb(env)
     _check_encoding(env)

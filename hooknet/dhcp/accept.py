@@ -1,9 +1,8 @@
 """Which replies a client heeds (RFC 2131 section 4.4.1, RFC 6842). The others are ignored silently.
 
-A reply that is not for us is daily business on a LAN: siblings on the same parent, other clients' broadcasts,
-rogue servers, fuzzers. None of them may end a transaction. So a refusal is a text (for a debug log) and no
-exception, and the client goes on waiting. The source port is not looked at: relays and some servers do not
-use 67.
+A reply that is not for us is daily business on a LAN: siblings on the same parent, other clients' broadcasts, rogue
+servers, fuzzers. None of them may end a transaction. So a refusal is a text (for a debug log) and no exception, and
+the client goes on waiting. The source port is not looked at: relays and some servers do not use 67.
 """
 
 from __future__ import annotations
@@ -43,9 +42,8 @@ def refusal(
 def refusal_of_grant(message: Message) -> str | None:
     """Why an OFFER, or an ACK to a REQUEST, grants nothing that a host could use; None when it does.
 
-    An address of a host in its network, a server that can be written to, and a lease time. There is no guess
-    for a missing lease time (some clients assume an hour): nobody would know when the address is given to
-    another host.
+    An address of a host in its network, a server that can be written to, and a lease time. There is no guess for a
+    missing lease time (some clients assume an hour): nobody would know when the address is given to another host.
     """
     if not values.is_host(message.yiaddr):
         return f"{message.yiaddr} is not an address for a host"
@@ -71,9 +69,7 @@ def granted_network(message: Message) -> IPv4Network | None:
 
 
 def is_host_of(address: IPv4Address, network: IPv4Network) -> bool:
-    """Whether `address` is not the network's own nor its broadcast address; /31 and /32 have neither (RFC
-    3021).
-    """
+    """Whether `address` is not the network's own nor its broadcast address; /31 and /32 have neither (RFC 3021)."""
     if network.prefixlen >= values.POINT_TO_POINT:
         return True
     return address not in {network.network_address, network.broadcast_address}

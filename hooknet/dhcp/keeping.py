@@ -1,5 +1,4 @@
-"""From a granted address to its end: BOUND, RENEWING, REBINDING, INIT-REBOOT, REBOOTING (RFC 2131 section
-4.4.5).
+"""From a granted address to its end: BOUND, RENEWING, REBINDING, INIT-REBOOT, REBOOTING (RFC 2131 4.4.5).
 
 The rules.
 1. An ACK may change anything, the address too. The new lease takes the old one's place in one step (`Bound`

@@ -1,5 +1,4 @@
-"""From a granted reply to the lease that hooknet keeps, configures and hands to plugins (RFC 2132, RFC
-3397, RFC 3442).
+"""From a granted reply to the lease that hooknet keeps, configures and hands to plugins (RFC 2132, 3397, 3442).
 
 The rules.
 1. What the reply must have (an address for a host, a server, a lease time, a mask that is one if there is
@@ -12,12 +11,10 @@ The rules.
    T1 (half of the lease, or 4/7 of T2 when that is not before T2). An infinite lease has neither. Times are
    never clamped upwards: an address is not used longer than it was granted.
 5. The broadcast address counts when it lies in the network and is not our own.
-6. Several names in option 15: the first is the domain; all of them are the search list when there is no
-   option 119.
+6. Several names in option 15: the first is the domain; all of them are the search list when there is no option 119.
 7. The host name is the server's when it gives a valid one (option 12, or the name in option 81), else the one
    that we sent.
-8. A route over our own address is left out: the kernel refuses it, and one such route must not cost the
-   lease.
+8. A route over our own address is left out: the kernel refuses it, and one such route must not cost the lease.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""A DHCP message: the BOOTP fields and the options, from and to the payload of a UDP datagram (RFC 2131
-section 2).
+"""A DHCP message: the BOOTP fields and the options, from and to the payload of a UDP datagram (RFC 2131 section 2).
 
 The rules.
 1. What is not a BOOTP message for Ethernet (240 bytes at least, op 1 or 2, htype 1, hlen 6, the magic cookie)
    is refused with `BadMessage`. Nothing else ever leaves `decode`, whatever the bytes are.
 2. Everything else is let through: bad options are absent options (see `options`), and whether a message is
    one that we wait for is `accept`'s question. A message without a valid option 53 has the type None.
-3. The properties give values that are already validated (see `values`), or None where the option is absent or
-   bad.
+3. The properties give values that are already validated (see `values`), or None where the option is absent or bad.
 4. `sname` and `file` are strings only where option 52 does not use them for options; else they are empty.
 5. Written: hops 0, htype 1, hlen 6, chaddr padded with zeros, flags without the bits that must be zero, END,
    and zeros up to 300 bytes, because old relays drop what is smaller than a BOOTP message (RFC 951, RFC 1542
@@ -51,9 +49,7 @@ class BadMessage(ValueError):  # noqa: N818 - it names what was refused
 
 @unique
 class MessageType(IntEnum):
-    """Option 53 (RFC 2132 section 9.6). Later types (FORCERENEW, lease queries) are not for us and decode as
-    None.
-    """
+    """Option 53 (RFC 2132 section 9.6). Later types (FORCERENEW, lease queries) are not for us and decode as None."""
 
     DISCOVER = 1
     OFFER = 2
@@ -86,9 +82,7 @@ class Message:
 
     @property
     def type(self) -> MessageType | None:
-        """Option 53, None when it is absent, not one byte, or a type that is not for a client and its
-        servers.
-        """
+        """Option 53, None when it is absent, not one byte, or a type that is not for a client and its servers."""
         raw = self.options.get(Code.MESSAGE_TYPE, b"")
         return MessageType(raw[0]) if len(raw) == 1 and 1 <= raw[0] <= MessageType.INFORM else None
 
@@ -124,9 +118,7 @@ class Message:
 
 
 def decode(payload: bytes) -> Message:
-    """The message in the payload of a UDP datagram. Raises BadMessage and nothing else, whatever the bytes
-    are.
-    """
+    """The message in the payload of a UDP datagram. Raises BadMessage and nothing else, whatever the bytes are."""
     if len(payload) < MIN_SIZE:
         raise BadMessage(f"{len(payload)} bytes are too few for a DHCP message ({MIN_SIZE} at least)")
     op, htype, hlen, _hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie = (

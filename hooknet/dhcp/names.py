@@ -4,11 +4,9 @@ The rules.
 1. A name is labels of letters, digits and inner hyphens, 1 to 63 each, 253 characters in all. Whatever else a
    server says is no name: names reach resolv.conf, DNS updates, logs, and the environment of programs.
 2. In a search list (RFC 3397) compression is undone after the parts of the option are joined. A pointer leads
-   strictly backwards within the option, so no chain of pointers can be a loop. A list that breaks this, or
-   that is cut off, is an absent option; a well-formed entry that is no name by rule 1 is left out and the
-   others stay.
-3. Option 81 is never compressed (RFC 4702 section 3.3): a name without the closing empty label is a partial
-   one.
+   strictly backwards within the option, so no chain of pointers can be a loop. A list that breaks this, or that is
+   cut off, is an absent option; a well-formed entry that is no name by rule 1 is left out and the others stay.
+3. Option 81 is never compressed (RFC 4702 section 3.3): a name without the closing empty label is a partial one.
 """
 
 from __future__ import annotations

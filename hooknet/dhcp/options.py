@@ -1,15 +1,13 @@
-"""The options of a DHCP message as bytes: found on the wire, joined, and written (RFC 2131 4.1, RFC 2132, RFC
-3396).
+"""The options of a DHCP message as bytes: found on the wire, joined, and written (RFC 2131 4.1, RFC 3396).
 
 The rules.
 1. An option field is a run of (code, length, value); PAD (0) stands alone between them, END (255) ends the
    field, and so does the end of the field: a missing END is accepted, what follows an END is ignored.
 2. A value that is longer than what is left of its field ends that field. What was found before it is kept (as
    Kea and n-dhcp4 do): one bad option must not cost a container its address.
-3. Where option 52 in the main field says so, the `file` field and then the `sname` field are option fields
-   too (RFC 3396 section 5). An option 52 inside these is ignored; so is one that is not one byte of 1, 2 or
-   3. Option 52 is how options travel and no information of its own: it is not among the options that come
-   out.
+3. Where option 52 in the main field says so, the `file` field and then the `sname` field are option fields too (RFC
+   3396 section 5). An option 52 inside these is ignored; so is one that is not one byte of 1, 2 or 3. Option 52 is
+   how options travel and no information of its own: it is not among the options that come out.
 4. All instances of one code over that whole aggregate are one value, joined in the order in which they were
    found (RFC 3396 section 7), before anybody decodes it.
 5. Written, a value of more than 255 bytes is split into several instances (RFC 3396 section 6).
@@ -122,9 +120,7 @@ def collect(field: bytes, parts: dict[int, bytes]) -> None:
 
 
 def pack(options: Mapping[int, bytes]) -> bytes:
-    """The options as one field, END included, in the order given. ValueError for a code that can't be an
-    option.
-    """
+    """The options as one field, END included, in the order given. ValueError for a code that can't be an option."""
     out = bytearray()
     for code, value in options.items():
         if not 0 < code < Code.END or code in FRAMING:

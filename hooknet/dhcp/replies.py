@@ -1,5 +1,4 @@
-"""Which reply the state that a client is in acts upon. Every other one is ignored, and the client goes on
-waiting.
+"""Which reply the state that a client is in acts upon. Every other one is ignored, and the client goes on waiting.
 
 `accept` has what holds in every state: a reply to us, with our xid, chaddr and client-id, that grants
 something a host could use. The rules here are about who says it when (RFC 2131 sections 4.4.1 and 4.4.5).

@@ -40,9 +40,7 @@ LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 
 def is_host(address: IPv4Address) -> bool:
-    """Whether a host may have this address. 240.0.0.0/4 is reserved, but the kernel takes it and networks use
-    it.
-    """
+    """Whether a host may have this address. 240.0.0.0/4 is reserved, but the kernel takes it and networks use it."""
     first = int(address) >> 24
     multicast = FIRST_MULTICAST <= first <= LAST_MULTICAST
     return first not in {0, LOOPBACK} and not multicast and address != LIMITED_BROADCAST
@@ -60,9 +58,7 @@ def host_address(raw: bytes) -> IPv4Address | None:
 
 
 def host_addresses(raw: bytes) -> tuple[IPv4Address, ...]:
-    """A list of hosts (options 3, 6, 42, 44), each once, at most 64. A length that is no multiple of 4:
-    nothing.
-    """
+    """A list of hosts (options 3, 6, 42, 44), each once, at most 64. A length that is no multiple of 4: nothing."""
     if len(raw) % ADDRESS_LENGTH:
         return ()
     found = (IPv4Address(raw[at : at + ADDRESS_LENGTH]) for at in range(0, len(raw), ADDRESS_LENGTH))
@@ -95,9 +91,7 @@ def network(of: IPv4Address, prefix: int) -> IPv4Network:
 
 
 def text(raw: bytes) -> str | None:
-    """Printable text (options 12, 15, 56, 60, 66, 67, 114), trailing NULs cut off; None when empty or not
-    printable.
-    """
+    """Printable text (options 12, 15, 56, 60, 66, 67, 114), without trailing NULs; None when that is nothing."""
     try:
         found = raw.rstrip(b"\0").decode()
     except UnicodeDecodeError:
@@ -137,8 +131,7 @@ def add_route(routes: dict[IPv4Network, Route], destination: IPv4Network, router
 def static_routes(raw: bytes) -> tuple[Route, ...]:
     """RFC 2132 section 5.8 (option 33): pairs of destination and router. The destination 0.0.0.0 is illegal.
 
-    The option has no masks: a destination without host bits in its class is that network, another is one
-    host.
+    The option has no masks: a destination without host bits in its class is that network, another is one host.
     """
     routes: dict[IPv4Network, Route] = {}
     for destination, router in pairs(raw):

@@ -68,7 +68,6 @@ IP_VERSION = 4
 MIN_HEADER_WORDS = 5
 UDP_PROTOCOL = 17
 ETHERTYPE_IP = 0x0800
-ETHERTYPE_ARP = 0x0806
 FRAGMENT = 0x3FFF
 """More fragments, and the fragment offset; DF is left out."""
 ONES = 0xFFFF
@@ -146,8 +145,7 @@ def mac_bytes(mac: str) -> bytes:
 
 
 def parse_udp_packet(packet: bytes, *, checksum_ready: bool) -> tuple[IPv4Address, bytes] | None:
-    """The IP source and the UDP data of an IPv4 packet to port 68; None when it is anything else. Never
-    raises.
+    """The IP source and the UDP data of an IPv4 packet to port 68; None when it is anything else. Never raises.
 
     `checksum_ready` False says that the kernel has not computed the UDP checksum yet.
     """
@@ -170,9 +168,7 @@ def parse_udp_packet(packet: bytes, *, checksum_ready: bool) -> tuple[IPv4Addres
 
 
 def arp_probe(mac: str, address: IPv4Address) -> bytes:
-    """Does anybody have `address`? (RFC 5227 section 2.1.1: the sender's address is 0.) Without Ethernet
-    header.
-    """
+    """Does anybody have `address`? (RFC 5227 section 2.1.1: the sender's address is 0.) Without Ethernet header."""
     return arp_packet(ARP_REQUEST, mac, NOBODY, address)
 
 
@@ -188,9 +184,7 @@ def arp_packet(operation: int, mac: str, sender: IPv4Address, target: IPv4Addres
 
 
 def parse_arp(payload: bytes) -> ArpPacket | None:
-    """The ARP packet (without Ethernet header) for IPv4 over Ethernet; None when it is anything else. Never
-    raises.
-    """
+    """The ARP packet (without Ethernet header) for IPv4 over Ethernet; None for anything else. Never raises."""
     if len(payload) < ARP_HEADER.size:
         return None
     hardware, protocol, hlen, plen, operation, sender_mac, sender, target_mac, target = (

@@ -1,21 +1,17 @@
 """The server on cni.sock: who may ask, how much, for how long, and whether the answer arrived.
 
-The rules. 1. Only `owner` (root) is served; the kernel says who calls (SO_PEERCRED). The socket's mode says
-the same. 2. A request has 64 KiB of arguments and environment and 1 MiB of configuration at most, and must
-be there within
+The rules.
+1. Only `owner` (root) is served; the kernel says who calls (SO_PEERCRED). The socket's mode says the same.
+2. A request has 64 KiB of arguments and environment and 1 MiB of configuration at most, and must be there within
    `Limits.read` seconds.
-3. The shim keeps its side open. When it closes before the answer is out, the caller is gone: an ADD (or a
-CHECK, or a
-   STATUS) is cancelled, and an ADD undone. A DEL and a GC go on.
-4. An ADD is answered when the shim has read the answer and closed. The kernel tells whether it had: a close
-with
-   unread data arrives here as a reset. Then, or when the shim says that its own stdout was gone, the ADD is
-   undone.
-5. What somebody else's client sends gets an answer that it can show: the reference's `dhcp` plugin speaks
-HTTP.
+3. The shim keeps its side open. When it closes before the answer is out, the caller is gone: an ADD (or a CHECK, or
+   a STATUS) is cancelled, and an ADD undone. A DEL and a GC go on.
+4. An ADD is answered when the shim has read the answer and closed. The kernel tells whether it had: a close with
+   unread data arrives here as a reset. Then, or when the shim says that its own stdout was gone, the ADD is undone.
+5. What somebody else's client sends gets an answer that it can show: the reference's `dhcp` plugin speaks HTTP.
 
-Plain non-blocking sockets, because asyncio's streams hide what rule 4 is about. Listening sockets are
-handed in, may be several, and are never closed or unlinked here: they may be systemd's.
+Plain non-blocking sockets, because asyncio's streams hide what rule 4 is about. Listening sockets are handed in, may
+be several, and are never closed or unlinked here: they may be systemd's.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""CNI's verbs, each carried out by the lifecycle and by delegates, and answered in the configuration's
-version.
+"""CNI's verbs, each carried out by the lifecycle and by delegates, and answered in the configuration's version.
 
-- ADD: the link, then the address (ours or a delegate's), then the result. An answer that did not reach the
-caller is
+- ADD: the link, then the address (ours or a delegate's), then the result. An answer that did not reach the caller is
   undone, so each ADD's answer must be reported as `delivered` or `undelivered`.
-- DEL: the delegate first, then the interface, as the reference does; everything is tried, and only a
-delegate's
+- DEL: the delegate first, then the interface, as the reference does; everything is tried, and only a delegate's
   failure is told. The rest of DEL never fails.
 - CHECK: prevResult, the delegate, the journal and the kernel; all must agree.
 - GC: everything of this network that is not on the list; errors are collected and told together.

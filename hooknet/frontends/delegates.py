@@ -1,14 +1,12 @@
-"""Other IPAM plugins, run as the CNI spec says ("Plugin delegation"): `host-local`, `static`, whatever is
-in CNI_PATH.
+"""Other IPAM plugins in CNI_PATH (`host-local`, `static`, …), run as the CNI spec says ("Plugin delegation").
 
-A delegate gets the very bytes of the network configuration and the runtime's `CNI_*` variables, with
-nothing else of our environment, and a deadline; at the deadline, or when the caller is gone, it is killed
-with its children. Its error goes on to the runtime with the delegate's own code.
+A delegate gets the very bytes of the network configuration and the runtime's `CNI_*` variables, with nothing else of
+our environment, and a deadline; at the deadline, or when the caller is gone, it is killed with its children. Its
+error goes on to the runtime with the delegate's own code.
 
-Order. The delegate's ADD runs when the link is there, and not before: a repeated ADD of a live interface
-fails at the link, so that it never reaches the delegate, whose undoing would free the address of the
-container that lives. When anything fails after the delegate was run, it is run again with DEL (spec,
-"ADD").
+Order. The delegate's ADD runs when the link is there, and not before: a repeated ADD of a live interface fails at
+the link, so that it never reaches the delegate, whose undoing would free the address of the container that lives.
+When anything fails after the delegate was run, it is run again with DEL (spec, "ADD").
 """
 
 from __future__ import annotations

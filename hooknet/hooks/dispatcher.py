@@ -4,9 +4,8 @@
   once, and only when an active implementation names it.
 - `post_lease` and `release` become rows of the outbox, committed with the journal phase that causes them, and
   are delivered by a queue per plugin. `container_event` goes through a bounded queue, best effort.
-- A plugin that fails never stops the others. `on_failure = "fail"` is the administrator's word that a
-  container must not come up without the plugin: then its failure, its quarantine and its not loading fail the
-  ADD.
+- A plugin that fails never stops the others. `on_failure = "fail"` is the administrator's word that a container
+  must not come up without the plugin: then its failure, its quarantine and its not loading fail the ADD.
 
 Everything here belongs to the daemon's event loop. With no plugins every method returns at once.
 """

@@ -1,7 +1,6 @@
 """Every bound of the dispatcher in one place, and the clock it waits on.
 
-A plugin may be slow, wrong or hostile to the event loop; none of that may cost the daemon more than these
-numbers.
+A plugin may be slow, wrong or hostile to the event loop; none of that may cost the daemon more than these numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The arguments of an observer's call as the JSON that the outbox keeps, and back.
 
-What an older hooknet wrote reads with the defaults of the fields that it did not know, so an upgrade loses no
-hook.
+What an older hooknet wrote reads with the defaults of the fields that it did not know, so an upgrade loses no hook.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Worker threads for plain functions: daemon threads, so that a hung plugin can't hold up the daemon's exit.
 
-At most `cap` threads, made on demand and gone after a minute without work. A thread whose job overran is
-counted as stuck until it returns; when all are stuck, further calls are refused at once instead of waiting
-for nothing.
+At most `cap` threads, made on demand and gone after a minute without work. A thread whose job overran is counted as
+stuck until it returns; when all are stuck, further calls are refused at once instead of waiting for nothing.
 """
 
 from __future__ import annotations
@@ -97,8 +96,7 @@ class Workers:
 class LoopExecutor(ThreadPoolExecutor):
     """What `asyncio.to_thread` and name resolution use on a plugin's loop: the same capped daemon threads.
 
-    The standard executor's threads are joined when the interpreter exits, so one that hangs would hold up the
-    daemon.
+    The standard executor joins its threads when the interpreter exits, so one that hangs would hold up the daemon.
     """
 
     def __init__(self, workers: Workers) -> None:

@@ -1,11 +1,10 @@
 """Which packets wake the daemon: classic BPF programs, pure data.
 
-A LAN is noisy, and a burst of containers is noisier: every broadcast reaches every macvlan on its parent.
-So the kernel drops what can't be for this client: what is not a whole UDP datagram to port 68 that holds a
-BOOTREPLY (length, op, cookie) for our own hardware address; VLAN-tagged frames, which belong to a VLAN
-device; and ARP that does not concern the address in question. RFC 5227 section 2.1.1 names what does: any
-ARP packet whose sender address is the one that is being probed, and probes of others for it (sender 0,
-target ours).
+A LAN is noisy, and a burst of containers is noisier: every broadcast reaches every macvlan on its parent. So the
+kernel drops what can't be for this client: what is not a whole UDP datagram to port 68 that holds a BOOTREPLY
+(length, op, cookie) for our own hardware address; VLAN-tagged frames, which belong to a VLAN device; and ARP that
+does not concern the address in question. RFC 5227 section 2.1.1 names what does: any ARP packet whose sender
+address is the one that is being probed, and probes of others for it (sender 0, target ours).
 
 Filters see a packet from its network header on (SOCK_DGRAM). A program is a list of instructions; jumps name
 labels and are resolved by `assemble`.
@@ -77,9 +76,7 @@ def exchange(mac: bytes, address: IPv4Address | None) -> list[Instruction]:
 
 
 def conflicts(addresses: Collection[IPv4Address] | None) -> list[Instruction]:
-    """ARP packets that come from one of `addresses` or probe for it; None (or too many) for all ARP
-    packets.
-    """
+    """ARP packets that come from one of `addresses` or probe for it; None (or too many) for all ARP packets."""
     if addresses is None or len(addresses) > MOST_ADDRESSES:
         return assemble(list(ACCEPT))
     return assemble([*_conflict(addresses), *DROP, *ACCEPT])
@@ -91,9 +88,7 @@ def nothing() -> list[Instruction]:
 
 
 def assemble(lines: Sequence[Line]) -> list[Instruction]:
-    """Resolve the labels. ValueError for a label that is unknown, behind, or too far away (255
-    instructions).
-    """
+    """Resolve the labels. ValueError for a label that is unknown, behind, or too far away (255 instructions)."""
     places: dict[str, int] = {}
     ops: list[Op] = []
     for line in lines:
@@ -114,9 +109,7 @@ def _jump(label: str, at: int, places: dict[str, int]) -> int:
 
 
 def _dhcp_reply(mac: bytes) -> list[Line]:
-    """An IPv4 packet: UDP, unfragmented, to port 68, long enough, BOOTREPLY, for our chaddr, with the
-    cookie.
-    """
+    """An IPv4 packet: UDP, unfragmented, to port 68, long enough, BOOTREPLY, for our chaddr, with the cookie."""
     return [
         Op(LD_BYTE, 9),
         Op(JEQ, UDP, no="drop"),

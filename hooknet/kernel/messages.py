@@ -99,9 +99,7 @@ def new_macvlan(
     bcqueuelen: int | None,
     up: bool,
 ) -> Request:
-    """A macvlan on link `parent`, made in the namespace `netns_fd` under its final name, up in the same
-    step.
-    """
+    """A macvlan on link `parent`, made in the namespace `netns_fd` under its final name, up in the same step."""
     details = [("mode", mode)] + ([("bcqueuelen", bcqueuelen)] if bcqueuelen is not None else [])
     kind = {"attrs": [("kind", "macvlan"), ("details", {"attrs": details})]}
     message = _link_message(

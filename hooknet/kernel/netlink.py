@@ -66,9 +66,7 @@ class Request:
 
 
 class Netlink:
-    """A conversation with rtnetlink in the network namespace of the thread that opened it. A context
-    manager.
-    """
+    """A conversation with rtnetlink in the network namespace of the thread that opened it. A context manager."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -84,9 +82,7 @@ class Netlink:
 
     @staticmethod
     def connect() -> socket.socket:
-        """A fresh rtnetlink socket with the kernel's texts and strict checking of dump filters switched
-        on.
-        """
+        """A fresh rtnetlink socket with the kernel's texts and strict checking of dump filters switched on."""
         connection = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
@@ -128,9 +124,7 @@ class Netlink:
                 return _decode(kind, data)
 
     def dump(self, request: Request) -> list[Any]:
-        """Every message that answers `request`, from one consistent dump. Raises IO when there is none to
-        be had.
-        """
+        """Every message that answers `request`, from one consistent dump. Raises IO when there is none to be had."""
         for _ in range(DUMPS):
             try:
                 found = self._dump(request)

@@ -53,9 +53,7 @@ class NetnsId:
 
 
 class Netns:
-    """An open network namespace. A context manager; keep it for one operation only, because it pins the
-    netns.
-    """
+    """An open network namespace. A context manager; keep it for one operation only, because it pins the netns."""
 
     __slots__ = ("fd", "id", "path")
 

@@ -65,9 +65,7 @@ class _Received:
 
 
 class _PacketSocket:
-    """AF_PACKET, SOCK_DGRAM: packets without their Ethernet header. Non-blocking; `close` blocks about 16
-    ms.
-    """
+    """AF_PACKET, SOCK_DGRAM: packets without their Ethernet header. Non-blocking; `close` blocks about 16 ms."""
 
     def __init__(self, ifname: str, protocol: int, program: Callable[[bytes], Sequence[Instruction]]) -> None:
         """`program` is asked for the filter once the interface's MAC is known. Raises OSError."""
@@ -194,9 +192,7 @@ class UdpSocket:
         self._socket.close()
 
     def recv(self) -> list[UdpDatagram]:
-        """What has come, oldest first, at most 64; `source_mac` is empty, UDP does not tell it. Never
-        raises.
-        """
+        """What has come, oldest first, at most 64; `source_mac` is empty, UDP does not tell it. Never raises."""
         found: list[UdpDatagram] = []
         while len(found) < AT_ONCE:
             try:
@@ -253,9 +249,7 @@ def send_frame_on_parent(parent: str, frame: bytes) -> None:
 
 
 def attach(target: socket.socket, program: Sequence[Instruction]) -> None:
-    """Put a filter on a socket in the place of the one it had (socket(7), SO_ATTACH_FILTER). Raises
-    OSError.
-    """
+    """Put a filter on a socket in the place of the one it had (socket(7), SO_ATTACH_FILTER). Raises OSError."""
     code = ctypes.create_string_buffer(b"".join(INSTRUCTION.pack(*one) for one in program))
     target.setsockopt(
         socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code))

@@ -5,11 +5,10 @@
   reachable only through a route to itself on the link, which therefore comes first.
 - The MTU (option 26) is ignored below 68 (RFC 2132 section 5.1), and never above the parent's: the parent
   would drop what the container sends.
-- An address carries the lease's end, so that the kernel drops it when nobody is left to do it: the daemon
-  may be dead when the lease runs out. Each renewal moves the end; the kernel's own clock stands still while
-  the machine sleeps, and then the daemon, which runs on CLOCK_BOOTTIME, is the one who notices. A lease's
-  remaining time is an absolute boot time here, so that two plans with different ends are never equal by
-  accident.
+- An address carries the lease's end, so that the kernel drops it when nobody is left to do it: the daemon may be
+  dead when the lease runs out. Each renewal moves the end; the kernel's own clock stands still while the machine
+  sleeps, and then the daemon, which runs on CLOCK_BOOTTIME, is the one who notices. A lease's remaining time is an
+  absolute boot time here, so that two plans with different ends are never equal by accident.
 """
 
 from __future__ import annotations
@@ -73,9 +72,7 @@ def _unsuppressed(routes: Iterable[Route], suppressed: frozenset[str]) -> Iterat
 
 
 def _reachable(address: IPv4Interface, routes: Iterable[Route]) -> Iterator[Route]:
-    """The routes in an order in which each gateway can be reached when its turn comes; one per
-    destination.
-    """
+    """The routes in an order in which each gateway can be reached when its turn comes; one per destination."""
     on_link = [address.network]
     seen: set[IPv4Network] = {address.network}
     for route in routes:

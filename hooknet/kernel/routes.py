@@ -71,9 +71,7 @@ def read_routes(netlink: Netlink) -> list[KernelRoute]:
 def changes(
     index: int, wanted: Sequence[Route], metric: int | None, present: Sequence[KernelRoute]
 ) -> RouteChanges:
-    """From `present` to `wanted` through interface `index`. `metric` is the administrator's, None for
-    none.
-    """
+    """From `present` to `wanted` through interface `index`. `metric` is the administrator's, None for none."""
     ours = {(r.destination, r.metric): r for r in present if r.is_ours(index)}
     missing: list[Route] = []
     add: list[Request] = []

@@ -9,9 +9,8 @@ memory, not a journal: it is gone with the daemon.
 Listeners (the log, the metrics) are called inside `publish`. They must be quick; one that raises is logged
 and does not hurt the others.
 
-An event is a flat mapping, ready for JSON: `seq` (grows by one), `time` (seconds since the epoch, UTC),
-`kind`, and the fields of its kind, which docs/reference/control-api.md lists. Durations are `ms`,
-milliseconds.
+An event is a flat mapping, ready for JSON: `seq` (grows by one), `time` (seconds since the epoch, UTC), `kind`, and
+the fields of its kind, which docs/reference/control-api.md lists. Durations are `ms`, milliseconds.
 
 Everything here belongs to the daemon's event loop: other threads publish through `loop.call_soon_threadsafe`.
 """

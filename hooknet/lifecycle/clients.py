@@ -1,8 +1,7 @@
 """The DHCP client of an attachment, as its network's settings want it: for a new lease and for a restored one.
 
 Replies are broadcast where unicast can't be received (RFC 2131 section 4.1): an ipvlan shares its parent's MAC and
-gets what is for its address, so before it has one it hears broadcasts only. Macvlan and veth hear unicast from the
-start.
+gets what is for its address, so before it has one it hears broadcasts only. Macvlan and veth always hear unicast.
 """
 
 from __future__ import annotations

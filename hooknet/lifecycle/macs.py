@@ -1,8 +1,7 @@
 """The MAC that an attachment starts with, before any plugin, and who chose it.
 
 What the user asks for comes first, then what the interface has already, then one that follows from who the attachment
-is. Netavark's proxy is told the interface's MAC and not whether the user chose it, so there it counts as the
-interface's.
+is. Netavark's proxy is told a MAC and not whether the user chose it, so there it counts as the interface's.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class Known:
 
 
 class Containers:
-    """The cache. Use it on the event loop only. `urls`: the podmans to ask; `now`: CLOCK_BOOTTIME,
-    seconds.
-    """
+    """The cache. Use it on the event loop only. `urls`: the podmans to ask; `now`: CLOCK_BOOTTIME, seconds."""
 
     def __init__(
         self,
@@ -110,18 +108,14 @@ class Containers:
         return Container(id=container_id, name=known.name, image=known.image, labels=known.labels, pod=pod)
 
     async def lookup(self, container_id: str, timeout: float = LOOKUP_TIMEOUT) -> Container | None:  # noqa: ASYNC109 - the time is part of the promise
-        """What is known of a container, asking podman once where that is nothing. At most `timeout`
-        seconds.
-        """
+        """What is known of a container, asking podman once where that is nothing. At most `timeout` seconds."""
         if not self._complete(container_id) and self._urls:
             waiting = self._waiting.get(container_id) or self._ask(container_id, timeout)
             await asyncio.wait({waiting[0]}, timeout=timeout)
         return self.get(container_id)
 
     def describe(self, event: PodmanEvent) -> ContainerEvent:
-        """The event as plugins see it: with all that is known of its container. Call `update` with it
-        first.
-        """
+        """The event as plugins see it: with all that is known of its container. Call `update` with it first."""
         known = self.get(event.id) or Container(id=event.id, name=event.name, image=event.image)
         if event.type == "pod":
             known = replace(known, pod=event.name or None)

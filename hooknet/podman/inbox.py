@@ -108,9 +108,7 @@ class Inbox(Generic[Event, State]):
             return states, batch, why
 
     def _due_resync(self, taken: int) -> str:
-        """The reason for a resync that is due: the box is empty, or has not been for a whole box of
-        events.
-        """
+        """The reason for a resync that is due: the box is empty, or has not been for a whole box of events."""
         if not (self._why or self._dropped):
             return ""
         self._overdue += taken

@@ -56,18 +56,14 @@ class Listing:
 
 
 async def list_containers(url: str, timeout: float = LIST_TIMEOUT) -> tuple[PodmanContainer, ...]:  # noqa: ASYNC109 - the time is part of the promise
-    """All containers of one podman, running or not. Raises PodmanUnavailable, after `timeout` seconds at
-    most.
-    """
+    """All containers of one podman, running or not. Raises PodmanUnavailable, after `timeout` seconds at most."""
     params = {"all": "true"}
     body = await fetch(url, "/containers/json", params, timeout=timeout, longest=LONGEST_LIST, threads=None)
     return await asyncio.to_thread(parse_list, body, url)
 
 
 async def list_all(urls: Sequence[str], timeout: float = LIST_TIMEOUT) -> Listing:  # noqa: ASYNC109 - the time is part of the promise
-    """The containers of every podman, asked at the same time. Never raises for a podman that can't be
-    asked.
-    """
+    """The containers of every podman, asked at the same time. Never raises for a podman that can't be asked."""
     taken = time.time_ns()
     answers = await asyncio.gather(*(list_containers(url, timeout) for url in urls), return_exceptions=True)
     containers: list[PodmanContainer] = []

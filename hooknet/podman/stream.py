@@ -53,8 +53,7 @@ class StreamStatus(StrEnum):
 class StreamState:
     """What `hooknet status` says of one podman. `since`: CLOCK_BOOTTIME seconds at which `status` began.
 
-    attempts: connections that failed since it was last connected. podman: its version, "" before the first
-    answer.
+    attempts: connections that failed since it was last connected. podman: its version, "" before the first answer.
     """
 
     url: str
@@ -167,9 +166,7 @@ class EventStream:
             exchange.interrupt()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """`request_stop`, then wait up to `timeout` seconds for the thread, which takes a few
-        milliseconds.
-        """
+        """`request_stop`, then wait up to `timeout` seconds for the thread, which takes a few milliseconds."""
         self.request_stop()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -245,9 +242,7 @@ class EventStream:
                 self._inbox.put(event)
 
     def _junk(self, what: str) -> None:
-        """Something was missed. Said once per connection: a peer that sends only junk must not keep us
-        busy.
-        """
+        """Something was missed. Said once per connection: a peer that sends only junk must not keep us busy."""
         if not self._told_of_junk:
             self._told_of_junk = True
             log.warning("%s: %s", self.url, what)

@@ -1,6 +1,4 @@
-"""What a network does to frames: loses, duplicates, delays and so reorders them. Seeded, so that it does so
-again.
-"""
+"""What a network does to frames: loses, duplicates, delays and so reorders them. Seeded, so that it does so again."""
 
 from __future__ import annotations
 

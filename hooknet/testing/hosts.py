@@ -1,5 +1,4 @@
-"""A host of the simulated LAN: a `Client`, driven the way the daemon drives it, and what becomes of its
-effects.
+"""A host of the simulated LAN: a `Client`, driven the way the daemon drives it, and what becomes of its effects.
 
 A host keeps what a real one would keep: the address on its interface (`address`), the journal (`offer` and
 `binding`, which survive a `crash`), and what plugins would have heard (`hooks`). `sent` is what it said,

@@ -244,8 +244,6 @@ class Squatter:
 
 
 def destination(reply: Message) -> str:
-    """To whom a server sends a reply: NAKs and what was asked for that way to everybody, the rest to the
-    client.
-    """
+    """To whom a server sends a reply: NAKs and what was asked for that way to everybody, the rest to the client."""
     everybody = reply.type is MessageType.NAK or (reply.broadcast and not int(reply.ciaddr))
     return BROADCAST_MAC if everybody else reply.chaddr

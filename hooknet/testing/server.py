@@ -1,5 +1,4 @@
-"""A DHCP server for the simulated LAN: well-behaved by itself (RFC 2131 section 4.3), and anything else by
-script.
+"""A DHCP server for the simulated LAN: well-behaved by itself (RFC 2131 section 4.3), and anything else by script.
 
     server = lan.server(lease_time=60)
     server.on(MessageType.REQUEST, nak)              # from now on

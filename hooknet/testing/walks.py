@@ -320,9 +320,7 @@ def steps_of(world: World, random: Random) -> Sequence[Callable[[], None]]:
 
 
 def walk(seed: int, steps: int = 100) -> World:
-    """A walk of so many steps, settled at its end. AssertionError with seed and history when something is
-    wrong.
-    """
+    """A walk of so many steps, settled at its end. AssertionError with seed and history when something is wrong."""
     world, random = World(seed), Random(seed)  # noqa: S311 - reproducible, not secret
     try:
         for number in range(len(world.followers)):

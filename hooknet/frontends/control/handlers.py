@@ -1,5 +1,4 @@
-"""One handler per path of the control API. They ask the daemon (`Sources`) and shape what it says; nothing
-more.
+"""One handler per path of the control API. They ask the daemon (`Sources`) and shape what it says; nothing more.
 
 What changes something is run as a task of its own: a caller that hangs up in the middle of a reload does
 not stop it half-way.

@@ -42,8 +42,7 @@ FLOOD = 8  # so many times the limit of connections may come and go in silence w
 class ControlServer:
     """Serves the control API on a listening unix socket that the caller made (or systemd did).
 
-    owner: the uid that may change things; 0 in a daemon. The socket file is the caller's: it is never
-    removed here.
+    owner: the uid that may change things; 0 in a daemon. The socket file is the caller's: it is never removed here.
     """
 
     def __init__(

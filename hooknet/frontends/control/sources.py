@@ -1,8 +1,7 @@
 """What the control API asks the daemon, as a Protocol, and the words that the answers are made of.
 
-The daemon implements `Sources`; this front end sees nothing else of it. Every method is called on the
-daemon's event loop. The plain ones must be quick: they answer from memory. The coroutines are bounded by
-the server.
+The daemon implements `Sources`; this front end sees nothing else of it. Every method is called on the daemon's
+event loop. The plain ones must be quick: they answer from memory. The coroutines are bounded by the server.
 """
 
 from __future__ import annotations

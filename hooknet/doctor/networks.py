@@ -8,12 +8,13 @@ from enum import Enum, unique
 from pathlib import Path
 from typing import Any
 
-from hooknet.doctor.findings import Finding, note
+from hooknet.doctor.findings import Finding, note, problem
 from hooknet.doctor.host import Host
 from hooknet.doctor.plugins import first, is_shim, read_conf
-from hooknet.install import containers_conf
+from hooknet.install import containers_conf, delegates
 from hooknet.install.containers_conf import plugins_of
-from hooknet.shim.install import PLUGIN
+from hooknet.install.units import FOLDER, SERVICE
+from hooknet.shim.install import DROP_INS, PLUGIN
 
 NAMELESS_BRIDGE = "cni0"
 """What CNI's bridge plugin makes where no bridge is named."""
@@ -50,7 +51,8 @@ class Network:
 
 
 def check_networks(host: Host) -> Iterator[Finding]:
-    """Networks that still go to the reference's daemon."""
+    """Networks that still go to the reference's daemon, and those whose IPAM plugin may not write its files."""
+    yield from check_data(host)
     dhcp = first(host, read_conf(host), "dhcp")
     if dhcp is not None and is_shim(host, dhcp):
         return
@@ -59,6 +61,25 @@ def check_networks(host: Host) -> Iterator[Finding]:
             yield note(
                 f"the network {network.name} says `dhcp`, which the reference's plugin serves ({network.path})",
                 todo="hooknet install --drop-in, to have hooknet serve it unchanged",
+            )
+
+
+def check_data(host: Host) -> Iterator[Finding]:
+    """The folders of host-local that the unit may not write."""
+    if not host.root.exists(FOLDER / SERVICE):
+        return  # the reference's units are not confined
+    conf = read_conf(host)
+    ours = [
+        name for name in DROP_INS if (place := first(host, conf, name)) is not None and is_shim(host, place)
+    ]
+    allowed = delegates.writable(host.root)
+    for data in delegates.data_of(host.root, conf, delegates.served(ours)):
+        if not any(data.folder.is_relative_to(folder) for folder in allowed):
+            yield problem(
+                f"network {data.network} keeps host-local's files in {data.folder}, where {SERVICE} may not write",
+                todo="hooknet install, which writes the drop-in for it"
+                if data.can_be_allowed
+                else "choose a plain path outside of homes and /tmp for its dataDir",
             )
 
 

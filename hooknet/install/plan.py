@@ -15,6 +15,7 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import AddGroup
 from hooknet.install.containers_conf import ContainersConf, Directories
+from hooknet.install.delegates import DELEGATES_DIR
 from hooknet.install.network import plan_network
 from hooknet.install.plan_units import plan_units
 from hooknet.install.planning import Plan, Planning, Wanted
@@ -27,7 +28,6 @@ from hooknet.sockets import GROUP
 
 CONFIG = Path("/etc/hooknet/hooknet.toml")
 DROP_IN_DIR = Path("/usr/local/libexec/hooknet/cni")
-DELEGATES_DIR = Path("/var/lib/cni")
 PODMAN_SOCKET = "podman.socket"
 PLUGINS_DIR, DRIVERS_DIR = containers_conf.DEFAULT_PLUGIN_DIRS[0], containers_conf.DEFAULT_DRIVER_DIRS[0]
 LOCAL = (Path("/usr/local"), Path("/opt"))
@@ -50,7 +50,7 @@ def plan(
     if wanted.network is not None:
         plan_network(planning, wanted.network, wanted.parent, conf)
     if units.is_used(root):
-        plan_units(planning, wanted, running)
+        plan_units(planning, wanted, running, conf)
     else:
         planning.notes.append(f"systemd is not here: let your init start `{wanted.daemon} daemon` at boot")
     planning.notes += notes_on_podman(root, conf, environ, running, netavark=wanted.netavark)

@@ -7,15 +7,19 @@ from pathlib import Path
 
 from hooknet.install import units
 from hooknet.install.changes import MakeLink, RemoveFile, Run
+from hooknet.install.containers_conf import ContainersConf
+from hooknet.install.delegates import plan_data
 from hooknet.install.planning import Planning, Wanted
 from hooknet.install.units import Reference, Running
 
 
-def plan_units(planning: Planning, wanted: Wanted, running: Running) -> None:
+def plan_units(planning: Planning, wanted: Wanted, running: Running, conf: ContainersConf) -> None:
     """Our units and what enables them; the reference's make room."""
     sockets = (*units.SOCKETS, *([units.NETAVARK_SOCKET] if wanted.netavark else []))
     texts = {name: units.text(name, wanted.daemon) for name in (*sockets, units.SERVICE)}
     written = {name for name, text in texts.items() if planning.file(units.FOLDER / name, text.encode())}
+    if plan_data(planning, conf):
+        written.add(units.SERVICE)
     for name, text in texts.items():
         for path, target in units.links_of(name, text):
             planning.link(path, target)

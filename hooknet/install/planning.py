@@ -87,6 +87,16 @@ class Planning:
         self.changes.append(WriteFile(path, content, mode, replaces=found is not None))
         return True
 
+    def gone(self, path: Path) -> bool:
+        """A file of ours that is needed no more; one that was changed stays. True when it is going to be removed."""
+        found = self.root.read(path)
+        if found is None or not self.before.wrote(path, found):
+            return False
+        kept = {name: digest for name, digest in self.record.files.items() if name != str(path)}
+        self.record = replace(self.record, files=kept)
+        self.changes.append(RemoveFile(path))
+        return True
+
     def once(self, path: Path, content: bytes, mode: int) -> None:
         """A file that belongs to the administrator from the moment it is there."""
         if not self.root.exists(path):

@@ -155,17 +155,15 @@ def test_of_the_file_system_it_may_write_its_own_places_and_nothing_else(install
     assert installed(*inside, "ls", "/root", check=False).stdout == ""
 
 
-def test_an_ipam_plugin_that_keeps_files_works_inside_the_unit(installed: Machine) -> None:
-    installed.install("--drop-in")
-    plugin = {
-        "type": "macvlan",
-        "master": "host0",
-        "ipam": {"type": "host-local", "subnet": "10.7.7.0/24", "rangeStart": "10.7.7.50"},
-    }
+@pytest.mark.parametrize("folder", ["/var/lib/cni/networks", "/srv/leases"])
+def test_an_ipam_plugin_that_keeps_files_works_inside_the_unit(installed: Machine, folder: str) -> None:
+    ipam = {"type": "host-local", "subnet": "10.7.7.0/24", "rangeStart": "10.7.7.50", "dataDir": folder}
+    plugin = {"type": "macvlan", "master": "host0", "ipam": ipam}
     conflist = {"cniVersion": "0.4.0", "name": "static", "plugins": [plugin]}
     installed.path("/etc/cni/net.d/80-static.conflist").write_text(repr(conflist).replace("'", '"'))
+    installed.install("--drop-in")
     assert str(installed.start("web", network="static")) == "10.7.7.50"
-    assert installed("ls", "/var/lib/cni/networks/static").stdout.startswith("10.7.7.50")
+    assert installed("ls", f"{folder}/static").stdout.startswith("10.7.7.50")
 
 
 def test_netavarks_proxy_by_configuration_has_its_socket_inside_the_unit(installed: Machine) -> None:

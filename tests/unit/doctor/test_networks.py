@@ -47,6 +47,26 @@ def test_a_network_that_goes_to_the_reference(cni, findings):
     assert "--drop-in" in found.todo
 
 
+def test_files_of_an_ipam_plugin_where_the_unit_may_not_write(host, cni, findings):
+    cni({"type": "hooknet", "ipam": {"type": "host-local", "dataDir": "/srv/leases"}})
+    [found] = findings("networks")
+    assert (found.verdict, found.todo) == (
+        Verdict.PROBLEM,
+        "hooknet install, which writes the drop-in for it",
+    )
+    host.write("etc/systemd/system/hooknet.service.d/mine.conf", "[Service]\nReadWritePaths=-/srv\n")
+    assert findings("networks") == []
+
+
+def test_files_of_an_ipam_plugin_that_another_main_plugin_runs_are_no_matter(cni, findings):
+    cni(
+        {"type": "macvlan", "ipam": {"type": "host-local", "dataDir": "/srv/leases"}},
+        {"type": "hooknet", "ipam": {"type": "host-local", "dataDir": "/var/lib/cni/mine"}},
+        {"type": "hooknet", "ipam": {"type": "host-local"}},
+    )
+    assert findings("networks") == []
+
+
 @pytest.mark.parametrize(
     ("plugin", "place"),
     [

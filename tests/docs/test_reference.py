@@ -30,6 +30,7 @@ from hooknet.lifecycle import bus
 from hooknet.lifecycle.planner import Act
 from hooknet.logids import LogId
 from hooknet.logs import LIMIT, plain
+from hooknet.netavark.options import LINK_KEYS
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -108,6 +109,7 @@ def test_every_action_of_a_reconcile_is_documented() -> None:
 SECTIONS = [
     ("## [daemon]", config.DaemonConfig()),
     ("## [podman]", config.PodmanConfig()),
+    ("## [netavark]", config.NetavarkConfig()),
     ("## [plugins]", config.PluginsConfig()),
     ("### [plugins.NAME]", CommonSettings()),
     ("## [network.NAME]", config.NetworkSettings()),
@@ -124,6 +126,14 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(heading: 
         if field.name != "settings"
     }
     assert documented == expected
+
+
+def test_every_option_of_the_driver_is_documented_and_no_other() -> None:
+    text = section(page("netavark.md"), "### Options of a network")
+    documented = {cells[0].strip("`") for cells in rows(text)}
+    assert documented == set(LINK_KEYS)
+    assert in_code(text) >= {"acd", "lease_time"}
+    assert "(configuration.md#networkname)" in text
 
 
 def test_the_example_of_a_configuration_is_valid() -> None:

@@ -2,10 +2,17 @@
 
 import pytest
 from lab import eventually
+from lab.process import run
+
+from hooknet.config import NetworkSettings
+from hooknet.lifecycle.identity import Host, client_id_for
+from hooknet.model import AttachmentKey
 
 pytestmark = pytest.mark.long
 
 MAC = "02:00:5e:10:00:07"
+PROBING = 1000.0
+"""Milliseconds that three probes of RFC 5227 take at the least, as hooknet sends them."""
 
 
 def create(podman, *words):
@@ -13,7 +20,7 @@ def create(podman, *words):
 
 
 def test_a_networks_options_reach_the_lease(lan, daemon, podman):
-    options = ("suppress=dns,gateway", "lease_time=10m", "mtu=1400", "client-id=mac", "mode=private")
+    options = ("suppress=dns,gateway", "lease_time=10m", "mtu=1400", "client-id=mac")
     podman.network("lan", options=options)
     web = podman.start("web", f"--mac-address={MAC}", network="lan")
     lease = lan.server.lease_of(web.address())
@@ -24,12 +31,47 @@ def test_a_networks_options_reach_the_lease(lan, daemon, podman):
     assert f"nameserver {lan.address(1)}" not in web.exec("cat", "/etc/resolv.conf")
 
 
+def test_a_networks_options_reach_the_interface_and_its_routes(lan, daemon, podman):
+    podman.network("lan", options=("mode=private", "metric=77"))
+    web = podman.start("web", network="lan")
+    assert (
+        "macvlan mode private"
+        in run(["nsenter", f"--net={web.netns()}", "ip", "-d", "link", "show", "eth0"]).stdout
+    )
+    assert f"default via {lan.address(1)} dev eth0 metric 77" in " ".join(web.exec("ip", "route").split())
+
+
+def test_a_container_may_have_options_of_its_own(lan, daemon, podman):
+    podman.network("lan", options=("metric=77",))
+    web = podman.start("web", network="lan:metric=7")
+    assert f"default via {lan.address(1)} dev eth0 metric 7" in " ".join(web.exec("ip", "route").split())
+    done = podman("run", "--rm", "--network=lan:metrik=7", "localhost/box", "true", check=False)
+    assert done.returncode != 0
+    assert "did you mean 'metric'?" in done.stderr
+
+
+def test_a_network_may_check_addresses_before_containers_start(lan, daemon, podman):
+    podman.network("lan", options=("acd=strict",))
+    podman.start("web", network="lan")
+    (row,) = daemon.leases()
+    assert row["timing"]["address"] > PROBING
+
+
+def test_a_fleets_identity_has_nothing_of_this_host(lan, daemon, podman):
+    podman.network("lan", options=("identity_scope=fleet",))
+    web = podman.start("web", network="lan")
+    settings, nobody = NetworkSettings(identity_scope="fleet"), Host("any other host")
+    expected = client_id_for(AttachmentKey(web.id, "eth0", "lan"), "web", MAC, settings, nobody)
+    assert lan.server.lease_of(web.address()).client_id == expected
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["-o", "parent=host0", "-o", "metrik=5"], "did you mean 'metric'?"),
         (["-o", "parent=host0", "-o", "acd=sometimes"], "acd"),
         (["-o", "parent=nowhere0"], "nowhere0"),
+        (["-o", "parent=host0", "-o", "mtu=9000"], "above that of the parent host0"),
         (["-o", "parent=host0", "--subnet=10.1.2.0/24"], "DHCP server has the addresses"),
         (["-o", "parent=host0", "--internal"], "suppress=gateway,routes"),
         (["-o", "parent=host0", "--ipv6"], "hooknet leases IPv4"),
@@ -70,8 +112,10 @@ def test_without_an_ipam_driver_containers_bring_their_own_client(lan, daemon, p
     done = create(podman, "-o", "parent=host0", "--ipam-driver=none")
     assert done.returncode == 0, done.stderr
     web = podman.start("web", "--cap-add=NET_RAW,NET_ADMIN", network="lan")
-    assert web.exec("udhcpc", "-n", "-q", "-i", "eth0", "-s", "/bin/true", check=False) is not None
-    assert daemon.leases()[0]["state"] == "L2"
+    web.exec("udhcpc", "-n", "-q", "-i", "eth0", "-s", "/bin/true")
+    (row,) = daemon.leases()
+    assert row["state"] == "L2"
+    assert row["mac"] in {lease.mac for lease in lan.server.leases()}
 
 
 def test_a_mac_stays_over_restarts(lan, daemon, podman):

@@ -42,6 +42,49 @@ def test_a_container_of_netavarks_proxy_moves_to_the_driver(lan, podman, daemon,
     eventually(lambda: daemon.leases() == [], what="it is given back")
 
 
+def test_a_network_is_moved_while_its_container_runs_and_the_address_stays(lan, podman, daemon, tree):
+    """netavark tears down by the driver what the proxy has set up, and sets it up by the driver."""
+    podman.network("lan", driver="macvlan")
+    web = podman.start("web", network="lan")
+    address = web.address()
+    tree()
+    podman("restart", "-t", "0", "web")
+    (row,) = daemon.leases()
+    assert (row["runtime"], row["network"], web.address()) == ("netavark", "lan", address)
+    assert lan.server.addresses() == {address}
+    web.rm()
+    lan.server.wait_for_release(address)
+    assert daemon.leases() == []
+
+
+def test_a_container_of_podman_4_has_its_address_under_podman_5(lan, host, podman, daemon, tree):
+    """Under the same name, on the network that was moved: both were hooknet's."""
+    conflist = host.conflist("lan", {"type": "hooknet", "master": "host0"})
+    old = host.podman.start("web", network="lan")
+    address = old.address()
+    old.rm()
+    (tree.net_d / conflist.name).write_bytes(conflist.read_bytes())
+    tree("--to-netavark")
+    assert podman.start("other", network="lan").address() != address
+    assert podman.start("web", network="lan").address() == address
+
+
+def test_a_cni_networks_own_dns_servers_are_podman_5s(lan, podman, daemon, tree):
+    plugin = {
+        "type": "macvlan",
+        "master": "host0",
+        "ipam": {"type": "dhcp"},
+        "dns": {"nameservers": ["198.51.100.9"]},
+    }
+    (tree.net_d / "90-example.conflist").write_text(
+        json.dumps({"cniVersion": "0.4.0", "name": "example", "plugins": [plugin]})
+    )
+    tree("--to-netavark")
+    said = podman.start("web", network="example").exec("cat", "/etc/resolv.conf")
+    assert "nameserver 198.51.100.9" in said
+    assert f"nameserver {lan.address(1)}" not in said
+
+
 def test_a_cni_network_serves_podman_5(lan, podman, daemon, tree):
     plugin = {"type": "macvlan", "master": "host0", "mtu": 1400, "ipam": {"type": "dhcp"}}
     conflist = {"cniVersion": "0.4.0", "name": "example", "plugins": [plugin]}
@@ -76,14 +119,3 @@ def test_a_mac_that_a_plugin_derives_survives_restarts_and_recreation(lan, podma
     web.rm()
     again = podman.start("web", network="lan")
     assert mac in again.exec("ip", "link", "show", "eth0")
-
-
-def test_hooks_hear_of_both_doors(lan, podman, daemon):
-    podman.network("lan")
-    podman.network("mv", driver="macvlan")
-    podman.start("one", network="lan").rm()
-    podman.start("two", network="mv").rm()
-    eventually(lambda: daemon.leases() == [], what="both are gone")
-    for name, network in (("one", "eth0@lan"), ("two", "eth0@host0/eth0")):
-        assert f"LEASE_BOUND {name}/{network}" in daemon.log.text()
-        assert f"DEL {name}/{network}" in daemon.log.text()

@@ -39,8 +39,8 @@ from hooknet.frontends.cni_verbs import Answer, Verbs, failure, nothing
 from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
 from hooknet.frontends.netavark.driver import DriverVerbs, failed
 from hooknet.frontends.netavark.driver import LifecycleApi as DriverApi
-from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.timing import Timing
+from hooknet.lifecycle.to_the_end import to_the_end
 from hooknet.logids import LogId
 from hooknet.netavark.driver import DriverVerb, is_driver_call
 

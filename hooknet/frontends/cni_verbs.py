@@ -29,8 +29,8 @@ from hooknet.frontends.cni_requests import (
     status_request,
 )
 from hooknet.frontends.delegates import Allocation, Delegates
-from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.timing import Timing
+from hooknet.lifecycle.to_the_end import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping

@@ -12,15 +12,15 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
+
+from hooknet.lifecycle.to_the_end import to_the_end
 
 CHUNK = 65536
 LAST_WORDS = 2.0
-
-T = TypeVar("T")
 
 
 class TooMuch(Exception):  # noqa: N818 - it names what the program did
@@ -146,14 +146,3 @@ async def end(process: subprocess.Popen[bytes]) -> None:
         async with asyncio.timeout(LAST_WORDS):
             await has_exited(process)
     process.poll()
-
-
-async def to_the_end(work: Awaitable[T]) -> T:
-    """Finish `work` though the caller be cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            continue
-    return task.result()

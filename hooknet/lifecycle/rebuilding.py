@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from hooknet.errors import HooknetError
-from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.rebuild import Leave, Rebuild, Scene, Trace, binding_in_doubt, judge
 from hooknet.lifecycle.services import Services
+from hooknet.lifecycle.wish import Wishes
 from hooknet.model import Phase
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ class Rebuilt:
 class Rebuilder:
     """Makes entries from traces."""
 
-    def __init__(self, services: Services, attacher: Attacher) -> None:
+    def __init__(self, services: Services, wishes: Wishes) -> None:
         self._services = services
-        self._attacher = attacher
+        self._wishes = wishes
 
     async def rebuild(self, traces: Iterable[Trace]) -> Rebuilt:
         """The oldest first: of two that claim one identity, the first one has it."""
@@ -88,9 +88,9 @@ class Rebuilder:
         assert scene.parent is not None
         request = replace(found.trace.request, mac=link.mac)
         settings = services.config.settings_for(request.key.network, request.given)
-        entry = await self._attacher.intend(request, settings, netns, scene.parent)
+        entry = await self._wishes.intend(request, settings, netns, scene.parent)
         async with AsyncExitStack() as locks:
-            await self._attacher.take_identity(entry, request, locks)
+            await self._wishes.take_identity(entry, request, locks)
             self._complete(entry, found, link.mac)
             await services.journal.put(entry.record, kept=True)
             self._take(entry)

@@ -34,6 +34,7 @@ from hooknet.lifecycle.requests import Attached, AttachmentView, AttachRequest, 
 from hooknet.lifecycle.restore import Restorer
 from hooknet.lifecycle.services import Services
 from hooknet.lifecycle.timing import Timing
+from hooknet.lifecycle.wish import Wishes
 from hooknet.model import AttachmentKey, Phase, PostLeaseReason, ReleaseReason
 from hooknet.store.records import Record
 
@@ -52,9 +53,10 @@ class Lifecycle:
         self._leases.moved = self._defence.changed
         self._endings = Endings(self._leases, self._keeper)
         self._detacher = Detacher(services, self._endings)
-        self._attacher = Attacher(self._leases, self._keeper, self._endings, self._clear)
+        wishes = Wishes(services, self._clear)
+        self._attacher = Attacher(self._leases, self._keeper, self._endings, wishes)
         self._checker = Checker(self._leases)
-        self._rebuilder = Rebuilder(services, self._attacher)
+        self._rebuilder = Rebuilder(services, wishes)
         restorer = Restorer(self._leases, self._keeper)
         self.reconciler = Reconciler(self._leases, self._detacher, self._endings, restorer, containers)
         self.events = EventCleanup(services, self._detacher, containers)

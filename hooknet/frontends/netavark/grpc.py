@@ -28,8 +28,8 @@ from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived
 from h2.exceptions import ProtocolError
 
 from hooknet.frontends.cni_socket import peer_of
-from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.timing import Timing
+from hooknet.lifecycle.to_the_end import to_the_end
 
 log = logging.getLogger(__name__)
 

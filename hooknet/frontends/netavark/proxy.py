@@ -18,9 +18,9 @@ from typing import Protocol
 
 from hooknet.errors import HooknetError
 from hooknet.frontends.netavark.grpc import CallFailed, GrpcServer, Limits, Reply, Status
-from hooknet.frontends.programs import to_the_end
 from hooknet.lifecycle.requests import Attached, AttachRequest, DetachRequest
 from hooknet.lifecycle.timing import Timing
+from hooknet.lifecycle.to_the_end import to_the_end
 from hooknet.logids import LogId
 from hooknet.model import AttachmentKey, Container, MacOrigin, Runtime
 from hooknet.netavark import proxied_network

@@ -38,7 +38,10 @@ OURS = {
     54: "set `allow_servers`",
     55: "use `request`",
     57: "hooknet says what it can receive",
+    80: "set `rapid_commit`",
+    82: "relay agents add it on the way",
 }
+"""What can't be provided (all that `hooknet.dhcp.compose` refuses, but for the client-id), and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,14 +97,13 @@ class Wishes:
     def _lease_request(
         self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
     ) -> LeaseRequest:
-        client_id = client_id_for(request.key, name, mac, settings, self._services.host)
         hostname = asked_host_name(request.hostname or "") or settings.hostname or host_label(name or "")
         hostname = hostname if settings.send_hostname else None
         skipped = set(request.skip_parameters)
         wanted = dict.fromkeys((*DEFAULT_PARAMETERS, *request.parameters))
         return LeaseRequest(
             mac=mac,
-            client_id=request.options.get(Code.CLIENT_ID, client_id),
+            client_id=self._identity(request, settings, name, mac, request.key.network),
             hostname=None if settings.fqdn else hostname,
             fqdn=hostname if settings.fqdn else None,
             requested_address=request.requested_address or self._remembered(request, settings, name, mac),
@@ -115,13 +114,20 @@ class Wishes:
             options={code: value for code, value in request.options.items() if code != Code.CLIENT_ID},
         )
 
+    def _identity(
+        self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str, network: str
+    ) -> bytes:
+        """The client-id on `network`; one that the configuration provides is it as it is."""
+        key = replace(request.key, network=network)
+        given = request.options.get(Code.CLIENT_ID)
+        return given if given is not None else client_id_for(key, name, mac, settings, self._services.host)
+
     def _remembered(
         self, request: AttachRequest, settings: NetworkSettings, name: str | None, mac: str
     ) -> IPv4Address | None:
         """The address of this identity, or of the one that it was when its network had another name."""
         for network in (request.key.network, *request.formerly):
-            key = replace(request.key, network=network)
-            identity = client_id_for(key, name, mac, settings, self._services.host)
+            identity = self._identity(request, settings, name, mac, network)
             if (text := self._services.memory.get((network, identity))) is not None:
                 return IPv4Address(text)
         return None

@@ -100,6 +100,21 @@ def test_what_the_network_sends_and_asks_for_is_on_the_wire(lab: Lab) -> None:
     assert daemon.lease()["lease_time"] == 600
 
 
+def test_under_a_client_id_that_is_provided_the_same_address_is_asked_for_again(lab: Lab) -> None:
+    """As under hooknet's own: the reference's `provide` is no way to be forgotten."""
+    lan, host, _daemon = served(lab)
+    config = netconf(ipam={"type": "dhcp", "provide": [{"option": 61, "value": "kiosk-7"}]})
+    first, second = host.cni.sandbox(), host.cni.sandbox()
+    address = host.cni.add(config, first).interface.ip
+    host.cni.delete(config, first)
+    lan.server.wait_for_release(address)
+    wire = lan.capture("udp dst port 67")
+    assert host.cni.add(config, second).interface.ip == address
+    wire.wait_for(r"\(53\), length 1: Request")
+    discover = wire.log.text().partition("length 1: Request")[0]
+    assert f"Requested-IP (50), length 4: {address}" in discover
+
+
 @pytest.mark.parametrize("fqdn", [False, True])
 def test_line_9_the_name_is_option_12_or_81_and_never_both(lab: Lab, fqdn: bool) -> None:
     """RFC 4702 section 3.1."""

@@ -9,7 +9,8 @@ without a type and without any other key) means nobody: L2 only. Under the drop-
 reference, both mean L2 only. `ipam.type` `hooknet` and `dhcp` are ours; anything else is another plugin,
 which is run as the spec says.
 
-A DEL reads only the `Essentials`: it must not fail for a key that it does not need.
+A DEL reads only the `Essentials`, and of these it needs the name and the role: what it can't understand of the rest
+counts as not given (`readable`): cleaning up must not fail because somebody has since broken the configuration.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class NetConf(Essentials):
 def read_essentials(plugin: str, data: dict[str, Any]) -> Essentials:
     """What a DEL needs. Raises INCOMPATIBLE_VERSION and BAD_CONFIG."""
     conf = Section(data)
-    version = settled_version(data.get("cniVersion"))
+    version = _version_of(conf)
     name = conf.text("name")
     if not is_identifier(name):
         what = (
@@ -120,11 +121,22 @@ def read_essentials(plugin: str, data: dict[str, Any]) -> Essentials:
     return Essentials(
         cni_version=version,
         name=name,
-        type=conf.text("type"),
+        type=_type_of(conf),
         role=role,
         addresses=addresses,
         delegate=delegate,
     )
+
+
+def readable(data: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the keys that a DEL can do without and that no ADD would take."""
+    kept = dict(data)
+    for key, read in (("cniVersion", _version_of), ("type", _type_of), ("ipam", _delegate)):
+        try:
+            read(Section(data))
+        except HooknetError:
+            del kept[key]
+    return kept
 
 
 def role_of(plugin: str, conf: Section) -> Role:
@@ -177,6 +189,14 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         requested_address=requested_address(conf, args) if essentials.addresses is Addresses.LEASED else None,
         warnings=near_misses(conf, ipam if ours else None, main_is_ours=essentials.role is Role.MAIN),
     )
+
+
+def _version_of(conf: Section) -> str:
+    return settled_version(conf.data.get("cniVersion"))
+
+
+def _type_of(conf: Section) -> str:
+    return conf.text("type")
 
 
 def _delegate(conf: Section) -> str:

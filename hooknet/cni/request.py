@@ -1,8 +1,8 @@
 """One call of a runtime, parsed: the environment, the arguments and the configuration on stdin.
 
 Order of complaints, as the spec has them: the environment (code 4), the document (6), its version (1), the
-configuration (7). DEL and GC do not look at what they do not need: cleaning up must not fail
-because somebody has since broken the configuration.
+configuration (7). DEL and GC do not look at what they do not need, and a DEL takes what it can't
+understand for not given: cleaning up must not fail because somebody has since broken the configuration.
 
 | verb   | needs of the environment                          |
 |--------|----------------------------------------------------|
@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING, Any
 
 from hooknet.cni.document import Section, decode, is_encodable
 from hooknet.cni.names import ifname_flaw, is_identifier, parse_args, refuse_unknown_args, tolerant_args
-from hooknet.cni.netconf import Addresses, Essentials, NetConf, Role, read_essentials, read_netconf
+from hooknet.cni.netconf import (
+    Addresses,
+    Essentials,
+    NetConf,
+    Role,
+    read_essentials,
+    read_netconf,
+    readable,
+)
 from hooknet.cni.versions import NEWEST, SUPPORTED_VERSIONS, Verb, require_verb
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import AttachmentKey
@@ -95,7 +103,7 @@ def parse(plugin: str, env: Mapping[str, str], stdin: bytes) -> CniRequest:
     args_text = env.get("CNI_ARGS", "")
     args = tolerant_args(args_text) if verb is Verb.DEL else parse_args(args_text)
     data = decode(stdin, CONFIGURATION)
-    essentials = read_essentials(plugin, data)
+    essentials = read_essentials(plugin, readable(data) if verb is Verb.DEL else data)
     require_verb(verb, essentials.cni_version)
     return CniRequest(
         verb=verb,

@@ -5,7 +5,7 @@ from cni_calls import CONTAINER, ENV, NETNS, OURS, SEED, code_or_none, env, requ
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooknet.cni.netconf import Role
+from hooknet.cni.netconf import Addresses, Role
 from hooknet.cni.request import answer_version, parse
 from hooknet.cni.versions import SUPPORTED_VERSIONS, Verb
 from hooknet.errors import HooknetError
@@ -163,6 +163,34 @@ def test_a_del_does_not_look_at_what_it_does_not_need():
     broken = {"mtu": "x", "mode": "no", "prevResult": [1], "suppress": 7, "mac": "no", "dns": 1}
     found = request(verb="DEL", environment=env("DEL", args="rubbish;MAC=zz"), **broken)
     assert (found.key.network, found.conf) == ("lan", None)
+
+
+@pytest.mark.parametrize("verb", ["DEL", "ADD"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"cniVersion": "9.0.0"},
+        {"cniVersion": 7},
+        {"ipam": []},
+        {"ipam": {"type": "a/b"}},
+        {"ipam": {"type": "macvlan"}},
+        {"ipam": {"type": 7}},
+        {"type": 7, "ipam": {"type": "hooknet"}},
+    ],
+)
+def test_what_a_del_can_not_understand_counts_as_not_given(broken, verb):
+    if verb == "ADD":
+        assert code_of(environment=env(verb), stdin=document(**broken)) in {1, 7}
+    else:
+        found = request(verb=verb, environment=env(verb), **broken)
+        assert (found.key.network, found.network.addresses) == ("lan", Addresses.LEASED)
+
+
+def test_what_another_plugin_holds_is_given_back_though_the_version_is_not_ours():
+    found = request(
+        verb="DEL", environment=env("DEL"), cniVersion="9.0.0", ipam={"type": "host-local", "ranges": 7}
+    )
+    assert (found.network.addresses, found.network.delegate) == (Addresses.DELEGATED, "host-local")
 
 
 def test_unknown_args_are_an_error_unless_ignored():

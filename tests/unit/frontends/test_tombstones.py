@@ -84,7 +84,7 @@ def test_other_files_are_left_alone(place, collect, lifecycle, name):
         raw(verb="DEL")[:-1],
         raw(verb="ADD"),
         raw(verb="DEL", name=None),
-        raw(verb="DEL", cniVersion="9.0.0"),
+        raw(verb="DEL", type="bridge"),
     ],
 )
 def test_what_can_not_be_understood_is_set_aside_once(place, collect, lifecycle, caplog, request_):
@@ -93,6 +93,15 @@ def test_what_can_not_be_understood_is_set_aside_once(place, collect, lifecycle,
     assert (path.exists(), path.with_name(path.name + ".bad").exists()) == (False, True)
     assert caplog.text.count("set aside") == 1
     assert lifecycle.calls == []
+
+
+@pytest.mark.parametrize("broken", [{"cniVersion": "9.0.0"}, {"ipam": []}, {"ipam": {"type": "a/b"}}])
+def test_a_configuration_that_no_add_would_take_any_more_is_detached_all_the_same(
+    place, collect, lifecycle, broken
+):
+    leave(place, request=raw(verb="DEL", **broken))
+    assert collect() == 1
+    assert len(lifecycle.seen("detach")) == 1
 
 
 def test_one_bad_tombstone_does_not_hold_up_the_next(place, collect, lifecycle):

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from hooknet.config import Config
 from hooknet.dhcp.client import Client
 from hooknet.dhcp.effects import Effect
-from hooknet.errors import HooknetError, Kind, stopping
+from hooknet.errors import HooknetError, Kind, stopping, unexpected
 from hooknet.kernel.parents import require_fit, require_mtu
 from hooknet.lifecycle.attach import Attacher
 from hooknet.lifecycle.below import parent_below
@@ -207,18 +207,27 @@ class Lifecycle:
             return await self._checker.check(self._registry.get(request.key), request)
 
     async def collect(self, network: str, valid: Collection[tuple[str, str]]) -> list[HooknetError]:
-        """Release everything of `network` but the (container id, ifname) pairs in `valid` (CNI GC)."""
+        """Release everything of `network` but the (container id, ifname) pairs in `valid` (CNI GC).
+
+        Whatever goes wrong with one of them, the others are tried; what went wrong is returned.
+        """
         errors = []
         for entry in self._registry:
             if entry.key.network != network or (entry.key.container_id, entry.key.ifname) in valid:
                 continue
             try:
-                async with self._registry.keys.hold(entry.key):
-                    if self._registry.is_current(entry):
-                        await self._detacher.end(entry, ReleaseReason.VANISHED)
+                await self._collect(entry)
             except HooknetError as error:
                 errors.append(error)
+            except Exception as error:
+                log.exception("%s could not be released", entry.key)
+                errors.append(unexpected(error))
         return errors
+
+    async def _collect(self, entry: Entry) -> None:
+        async with self._registry.keys.hold(entry.key):
+            if self._registry.is_current(entry):
+                await self._detacher.end(entry, ReleaseReason.VANISHED)
 
     async def status(self, request: StatusRequest) -> None:
         """Whether an ADD could be served now (CNI STATUS). Raises UNAVAILABLE, or DEGRADED."""

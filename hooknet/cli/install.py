@@ -143,16 +143,12 @@ def follow(plan: Plan, root: Root, *, dry_run: bool) -> int:
 
 def shims_only(args: argparse.Namespace) -> int:
     """For whoever takes care of the rest: packagers, labs."""
-    from hooknet.shim import install
+    from hooknet.install.plan import plan_shims_only
+    from hooknet.install.root import Root
+    from hooknet.shim.install import Choices, default_daemon
 
     if args.cni_dir is None:
         args.usage_error("--shims-only needs --cni-dir DIR")
-    if args.root != MACHINE:
-        args.usage_error("--shims-only knows no --root; give the directory below it as --cni-dir")
-    choices = install.Choices(daemon=args.daemon or install.default_daemon(), socket=args.socket)
-    changes = install.plan(args.cni_dir, choices, insist=True)
-    if not args.dry_run:
-        install.apply(changes, choices)
-    for change in changes:
-        print(change)
-    return 0
+    root = Root(args.root.absolute())
+    choices = Choices(daemon=args.daemon or default_daemon(), socket=args.socket)
+    return follow(plan_shims_only(root, args.cni_dir, choices), root, dry_run=args.dry_run)

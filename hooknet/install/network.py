@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from hooknet.cni.names import ifname_flaw, is_identifier
 from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf
 from hooknet.install.containers_conf import ContainersConf
 from hooknet.install.planning import Planning
 from hooknet.shim.install import PLUGIN
 
-NETWORK_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-PARENT_NAME = re.compile(r"[^\s/:]{1,15}")
+BACKUP = ".before-hooknet"
+"""What `hooknet migrate` puts behind the name of a network's file as it was."""
+
 VERSION = "0.4.0"
 """The newest that every podman with CNI reads: Ubuntu 22.04's refuses 1.0.0."""
 
@@ -39,13 +40,16 @@ def plan_network(planning: Planning, name: str, parent: str | None, conf: Contai
 
 def require_names(name: str, parent: str | None) -> None:
     """Raises BAD_CONFIG for names that podman or the kernel would refuse."""
-    if not NETWORK_NAME.fullmatch(name):
+    if not is_identifier(name):
         raise HooknetError(
             Kind.BAD_CONFIG, f"{name!r} can't be a network's name", hint="letters and digits, then also _ . -"
         )
-    if parent is not None and (not PARENT_NAME.fullmatch(parent) or parent in {".", ".."}):
+    if parent is not None and (flaw := ifname_flaw(parent)):
         raise HooknetError(
-            Kind.BAD_CONFIG, f"{parent!r} can't be an interface's name", hint="ip link shows the names"
+            Kind.BAD_CONFIG,
+            f"{parent!r} can't be an interface's name",
+            details=flaw,
+            hint="ip link shows the names",
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+from hooknet.config import DEFAULT_CONFIG, DEFAULT_STATE_DIR
 from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import AddGroup
@@ -20,13 +21,12 @@ from hooknet.install.network import plan_network
 from hooknet.install.plan_units import plan_units
 from hooknet.install.planning import Plan, Planning, Wanted
 from hooknet.install.program import interpreter
-from hooknet.install.record import STATE_DIR, Record
+from hooknet.install.record import Record
 from hooknet.install.root import Root
 from hooknet.install.units import Running
 from hooknet.shim import install as shim
 from hooknet.sockets import GROUP
 
-CONFIG = Path("/etc/hooknet/hooknet.toml")
 DROP_IN_DIR = Path("/usr/local/libexec/hooknet/cni")
 PODMAN_SOCKET = "podman.socket"
 PLUGINS_DIR, DRIVERS_DIR = containers_conf.DEFAULT_PLUGIN_DIRS[0], containers_conf.DEFAULT_DRIVER_DIRS[0]
@@ -41,10 +41,10 @@ def plan(
     wanted = remembered(wanted, before)
     conf = read_conf(root, environ)
     planning = Planning(root, before, wanted)
-    planning.directory(STATE_DIR, 0o700)
+    planning.directory(DEFAULT_STATE_DIR, 0o700)
     plan_group(planning)
-    planning.directory(CONFIG.parent, 0o700)
-    planning.once(CONFIG, default_config(), 0o600)
+    planning.directory(DEFAULT_CONFIG.parent, 0o700)
+    planning.once(DEFAULT_CONFIG, default_config(), 0o600)
     planning.directory(DELEGATES_DIR)
     plan_shims(planning, wanted, conf)
     if wanted.network is not None:
@@ -118,6 +118,15 @@ def plan_shims(planning: Planning, wanted: Wanted, conf: ContainersConf) -> None
         planning.notes.append(
             f"podman does not look for CNI plugins in {folder}: list it in cni_plugin_dirs, or give --drop-in"
         )
+
+
+def plan_shims_only(root: Root, folder: Path, choices: shim.Choices) -> Plan:
+    """The three shims in `folder`, for whoever takes care of the rest; no record is kept. Raises BAD_CONFIG."""
+    planning = Planning(root, Record(), Wanted(daemon=choices.daemon))
+    content = shim.text(choices).encode()
+    for name in shim.NAMES:
+        plan_shim(planning, folder / name, content)
+    return Plan(tuple(planning.changes), ())
 
 
 def plan_shim(planning: Planning, path: Path, content: bytes) -> None:

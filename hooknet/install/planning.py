@@ -9,7 +9,7 @@ from stat import S_IMODE
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import Change, MakeDirectory, MakeLink, RemoveFile, WriteFile
-from hooknet.install.record import RECORD, STATE_DIR, Record, digest
+from hooknet.install.record import RECORD, Record, digest
 from hooknet.install.root import Root
 from hooknet.shim import install as shim
 
@@ -139,7 +139,7 @@ class Planning:
 
 def is_for_record(change: Change) -> bool:
     """Whether it makes the directory that the record lies in."""
-    return isinstance(change, MakeDirectory) and change.path == STATE_DIR
+    return isinstance(change, MakeDirectory) and change.path == RECORD.parent
 
 
 def foreign(path: Path) -> HooknetError:

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hooknet.config import DEFAULT_STATE_DIR
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import AddGroup, Change, MakeDirectory, MakeLink, WriteFile
 from hooknet.install.root import Root
 
-STATE_DIR = Path("/var/lib/hooknet")
-RECORD = STATE_DIR / "install.json"
+RECORD = DEFAULT_STATE_DIR / "install.json"
 FORMAT = 1
 
 

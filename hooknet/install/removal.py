@@ -6,14 +6,17 @@ identities) unless it is to be purged. Directories go when they were made for us
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from hooknet.config import DEFAULT_RUN_DIR
-from hooknet.install import group, units
+from hooknet.config import DEFAULT_CONFIG, DEFAULT_RUN_DIR, DEFAULT_STATE_DIR
+from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import Change, MakeLink, RemoveDirectory, RemoveFile, RemoveGroup, Run
-from hooknet.install.plan import CONFIG
+from hooknet.install.containers_conf import plugins_of
+from hooknet.install.network import BACKUP
 from hooknet.install.planning import Plan
-from hooknet.install.record import RECORD, STATE_DIR, Record
+from hooknet.install.record import RECORD, Record
 from hooknet.install.root import Root
 from hooknet.install.units import Running
 from hooknet.shim import install as shim
@@ -30,14 +33,39 @@ def plan(root: Root, record: Record | None, *, running: Running, purge: bool) ->
     if root.exists(RECORD):
         changes.append(RemoveFile(RECORD))
     if purge:
-        doomed = (STATE_DIR, CONFIG.parent, *([DEFAULT_RUN_DIR] if root.is_machine else []))
+        doomed = (DEFAULT_STATE_DIR, DEFAULT_CONFIG.parent, *([DEFAULT_RUN_DIR] if root.is_machine else []))
         changes += [RemoveDirectory(path, whole=True) for path in doomed if root.exists(path)]
     if record is not None:
         changes += emptied(root, record, purge=purge)
         changes += told_systemd(root, record)
-    if not purge and len(root.names(STATE_DIR)) > (1 if root.exists(RECORD) else 0):
-        notes.append(f"{STATE_DIR} is kept: it remembers leases and identities (--purge removes it)")
+    if record is not None:
+        notes += left_behind(root, {change.path for change in changes if isinstance(change, RemoveFile)})
+    if not purge and len(root.names(DEFAULT_STATE_DIR)) > (1 if root.exists(RECORD) else 0):
+        notes.append(f"{DEFAULT_STATE_DIR} is kept: it remembers leases and identities (--purge removes it)")
     return Plan(tuple(changes), tuple(notes))
+
+
+def left_behind(root: Root, removed: Collection[Path]) -> Iterator[str]:
+    """Networks on which no container starts any more, and what `hooknet migrate` kept of those before."""
+    conf = containers_conf.read(root, containers_conf.files(root, {}))
+    for folder in conf.network_dirs:
+        for path, data in containers_conf.networks(root, folder):
+            if path not in removed and names_hooknet(data):
+                backup = path.with_name(path.name + BACKUP)
+                undo = (
+                    f"mv {backup} {path}" if root.exists(backup) else f"podman network rm {data.get('name')}"
+                )
+                yield f"the network {data.get('name')} ({path}) asks for hooknet, so nothing starts on it now: {undo}"
+        for name in root.names(folder):
+            if name.endswith(BACKUP):
+                yield f"{folder / name} is the network as it was before `hooknet migrate`: delete it, if that was all"
+
+
+def names_hooknet(network: Mapping[str, Any]) -> bool:
+    """Whether a network, of CNI or of netavark, is made by hooknet or leases by it."""
+    ipams = [plugin.get("ipam") for plugin in plugins_of(network)]
+    kinds = [network.get("driver"), *(plugin.get("type") for plugin in plugins_of(network))]
+    return shim.PLUGIN in [*kinds, *(ipam.get("type") for ipam in ipams if isinstance(ipam, dict))]
 
 
 def stops(running: Running) -> list[Change]:
@@ -60,7 +88,7 @@ def removals(root: Root, record: Record, notes: list[str]) -> list[Change]:
             continue
         if record.wrote(path, content) or (path.name in shim.NAMES and shim.SIGNATURE in content):
             changes.append(RemoveFile(path))
-        elif path != CONFIG:
+        elif path != DEFAULT_CONFIG:
             notes.append(f"{path} was changed since it was installed, and stays")
         else:
             notes.append(f"{path} was changed, and stays (--purge removes it)")
@@ -82,7 +110,7 @@ def restorations(root: Root, record: Record) -> list[Change]:
 
 def emptied(root: Root, record: Record, *, purge: bool) -> list[Change]:
     """The directories that were made for us, the deepest first."""
-    gone = {STATE_DIR, CONFIG.parent} if purge else set()
+    gone = {DEFAULT_STATE_DIR, DEFAULT_CONFIG.parent} if purge else set()
     return [
         RemoveDirectory(path)
         for path in reversed([Path(path) for path in record.directories])

@@ -20,6 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol
 
+from hooknet.errors import HooknetError, Kind
 from hooknet.install.root import Root
 from hooknet.shim.install import SIGNATURE
 
@@ -46,7 +47,7 @@ IS_ACTIVE_PATIENCE = 10.0
 
 
 class Running(Protocol):
-    """Asks which units run."""
+    """Asks which units run. Raises IO when that can't be told."""
 
     def active(self, unit: str) -> bool: ...
 
@@ -61,7 +62,15 @@ class Systemctl:
         if not self.root.has_systemd:
             return False
         command = ["systemctl", "is-active", "--quiet", unit]
-        done = subprocess.run(command, check=False, timeout=IS_ACTIVE_PATIENCE)  # noqa: S603 - units' names
+        try:
+            done = subprocess.run(command, check=False, timeout=IS_ACTIVE_PATIENCE)  # noqa: S603 - units' names
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HooknetError(
+                Kind.IO,
+                f"systemd can't be asked whether {unit} runs",
+                details=str(error),
+                hint="systemctl status must work; try again when the machine is less busy",
+            ) from None
         return done.returncode == 0
 
 

@@ -15,16 +15,16 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
+from hooknet.config import DEFAULT_CONFIG
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import Change, MakeDirectory, WriteFile
 from hooknet.install.containers_conf import DEFAULT_NETWORKS, NETAVARK_NETWORKS, ContainersConf
-from hooknet.install.plan import CONFIG
+from hooknet.install.network import BACKUP
 from hooknet.install.planning import Plan
 from hooknet.install.root import Root
 from hooknet.migrate import cni, netavark
 from hooknet.migrate.moves import Move
 
-BACKUP = ".before-hooknet"
 ENDINGS = (".conflist", ".conf", ".json")
 
 
@@ -154,7 +154,7 @@ def _broken(root: Root, folders: Folders) -> Iterator[Path]:
 def _tuned(root: Root) -> tuple[str, ...]:
     """The networks that hooknet.toml has settings for; none where it can't be read, which the daemon tells."""
     try:
-        tables = tomllib.loads(root.text(CONFIG) or "").get("network")
+        tables = tomllib.loads(root.text(DEFAULT_CONFIG) or "").get("network")
     except tomllib.TOMLDecodeError:
         return ()
     return tuple(tables) if isinstance(tables, dict) else ()

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hooknet.config import DEFAULT_CONFIG as CONFIG
 from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf, record
-from hooknet.install.plan import CONFIG, DROP_IN_DIR
+from hooknet.install.plan import DROP_IN_DIR
 from hooknet.shim.install import SIGNATURE
 
 PLUGIN = "/usr/local/libexec/cni/hooknet"
@@ -262,7 +263,7 @@ def test_names_that_podman_refuses_are_refused(image, name):
         image.plan(network=name)
 
 
-@pytest.mark.parametrize("parent", ["", "sixteen-letters-", "a b", "a/b", "..", "a:1"])
+@pytest.mark.parametrize("parent", ["", "sixteen-letters-", "fifteen-bytesäö", "a b", "a/b", "..", "a:1"])
 def test_parents_that_the_kernel_refuses_are_refused(image, parent):
     with pytest.raises(HooknetError, match="can't be an interface's name"):
         image.plan(network="lan", parent=parent)
@@ -360,12 +361,48 @@ def test_a_link_that_leads_out_of_the_image_is_refused(image, tmp_path):
         image.plan()
 
 
+# what uninstall leaves behind
+
+
+NETAVARKS = '{"name": "lan", "id": "0", "driver": "hooknet"}'
+
+
+def test_networks_on_which_nothing_starts_any_more_are_told(image):
+    image.install(network="goes")
+    image.write("etc/containers/networks/lan.json", NETAVARKS)
+    for name, kind, ipam in (("br", "bridge", "hooknet"), ("other", "macvlan", "dhcp")):
+        plugin = {"type": kind, "ipam": {"type": ipam}}
+        image.write(f"etc/cni/net.d/{name}.conflist", json.dumps({"name": name, "plugins": [plugin]}))
+    told = " ".join(image.plan_removal().notes)
+    assert "podman network rm lan" in told
+    assert "the network br (/etc/cni/net.d/br.conflist) asks for hooknet" in told
+    assert "goes" not in told
+    assert "other" not in told
+
+
+def test_a_network_that_was_migrated_is_told_with_how_to_undo_it(image):
+    image.install()
+    path = "/etc/containers/networks/lan.json"
+    image.write(path, NETAVARKS)
+    image.write(f"{path}.before-hooknet", "{}")
+    told = " ".join(image.plan_removal().notes)
+    assert f"mv {path}.before-hooknet {path}" in told
+
+
+def test_what_migrate_kept_is_told_when_it_is_not_needed_any_more(image):
+    image.install()
+    image.write("etc/cni/net.d/1.conflist.before-hooknet", "{}")
+    assert any(
+        "1.conflist.before-hooknet is the network as it was" in note for note in image.plan_removal().notes
+    )
+
+
 # the record
 
 
 def test_the_record_is_written_before_what_it_tells_of(image, said):
     lines = said(image.plan(drop_in=True))
-    assert lines[:2] == [f"make {record.STATE_DIR}/", f"write {record.RECORD}"]
+    assert lines[:2] == [f"make {record.RECORD.parent}/", f"write {record.RECORD}"]
 
 
 def test_what_a_failed_installation_left_can_be_taken_away(image):

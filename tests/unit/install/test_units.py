@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from lab.world import required
 
+from hooknet.errors import HooknetError
 from hooknet.install import units
 from hooknet.install.changes import Run
+from hooknet.install.root import Root
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reference" / "units.md"
@@ -294,3 +296,16 @@ def test_a_proxy_that_ran_runs_again_after_uninstall(live):
         if not isinstance(change, Run):
             change.carry_out(live.root)
     assert commands(live.plan_removal())[-1] == "systemctl start netavark-dhcp-proxy.socket"
+
+
+@pytest.mark.parametrize(
+    "error", [subprocess.TimeoutExpired("systemctl", 10), FileNotFoundError(2, "No such file")]
+)
+def test_a_systemd_that_does_not_answer_is_told(monkeypatch, error):
+    def run(*_args, **_more):
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(Root, "has_systemd", True)
+    with pytest.raises(HooknetError, match=r"systemd can't be asked whether hooknet\.socket runs"):
+        units.Systemctl(Root()).active("hooknet.socket")

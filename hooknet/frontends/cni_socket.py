@@ -20,7 +20,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import struct
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Protocol
@@ -39,6 +38,7 @@ from hooknet.frontends.cni_verbs import Answer, Verbs, failure, nothing
 from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
 from hooknet.frontends.netavark.driver import DriverVerbs, failed
 from hooknet.frontends.netavark.driver import LifecycleApi as DriverApi
+from hooknet.frontends.peers import Peer, peer_of
 from hooknet.lifecycle.timing import Timing
 from hooknet.lifecycle.to_the_end import to_the_end
 from hooknet.logids import LogId
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CREDENTIALS = struct.Struct("3i")
 CHUNK = 65536
 WORTH_FINISHING = frozenset({Verb.DEL.value, Verb.GC.value, DriverVerb.TEARDOWN.value})
 HTTP_METHODS = (b"CONNECT ", b"GET ", b"POST ")
@@ -81,14 +80,6 @@ class Departure(Enum):
 
     CLEAN = "clean"
     UNHEARD = "unheard"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The process at the other end."""
-
-    pid: int
-    uid: int
 
 
 class DoorApi(CniApi, DriverApi, Protocol):
@@ -286,13 +277,6 @@ def verb_of(envelope: Envelope) -> str | None:
     if is_driver_call(envelope.args, envelope.env):
         return envelope.args[1]
     return envelope.env.get("CNI_COMMAND")
-
-
-def peer_of(line: socket.socket) -> Peer:
-    """Who calls, as the kernel knows it."""
-    raw = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    pid, uid, _ = CREDENTIALS.unpack(raw)
-    return Peer(pid, uid)
 
 
 async def read_request(line: socket.socket) -> Envelope | None:

@@ -52,6 +52,8 @@ def text(choices: Choices) -> str:
     """The shim for this machine. Raises BAD_CONFIG for paths that don't belong into a script."""
     for path in (choices.daemon, choices.interpreter, *choices.sockets):
         _refuse_odd(path)
+    for path in choices.sockets:
+        _refuse_long(path)
     sockets = ", ".join(f'"{path}"' for path in choices.sockets)
     written = resources.files(__package__).joinpath("plugin").read_text("utf-8")
     for line, value in (
@@ -72,7 +74,13 @@ def _refuse_odd(path: Path) -> None:
             f"{str(path)!r} can't be written into the shim",
             hint="give an absolute path of letters, digits and . _ - + @ % = ,",
         )
-    if len(os.fsencode(path)) > LONGEST_SOCKET and path.suffix == ".sock":
+
+
+def _refuse_long(path: Path) -> None:
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
         raise HooknetError(
-            Kind.BAD_CONFIG, f"{path} is too long for a socket", hint=f"at most {LONGEST_SOCKET} bytes"
+            Kind.BAD_CONFIG,
+            f"{path} is too long for a socket",
+            details=f"the kernel takes {LONGEST_SOCKET} bytes",
+            hint="put it into a folder with a shorter path",
         )

@@ -12,13 +12,10 @@ these the caller is told 503.
 
 from __future__ import annotations
 
-import socket
-import struct
 from dataclasses import dataclass
 
 from hooknet.errors import HooknetError, Kind
-
-UCRED = struct.Struct("iII")  # struct ucred of unix(7): pid, uid, gid
+from hooknet.frontends.peers import Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +31,6 @@ class Limits:
 
 
 LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The process at the other end when it connected, as the kernel knows it."""
-
-    pid: int
-    uid: int
-    gid: int
-
-
-def peer_of(connection: socket.socket) -> Peer:
-    """The peer of a connected unix socket (SO_PEERCRED)."""
-    return Peer(*UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)))
 
 
 def require_owner(peer: Peer, owner: int, what: str) -> None:

@@ -14,9 +14,10 @@ from aiohttp import web
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.control import shapes
-from hooknet.frontends.control.access import Limits, Peer, peer_of, require_owner, too_busy
+from hooknet.frontends.control.access import Limits, require_owner, too_busy
 from hooknet.frontends.control.openapi import DESCRIPTION
 from hooknet.frontends.metrics import CONTENT_TYPE
+from hooknet.frontends.peers import Peer, peer_of
 from hooknet.lifecycle.bus import EventKind
 from hooknet.logids import LogId
 from hooknet.logs import say

@@ -27,7 +27,7 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 
-from hooknet.frontends.cni_socket import peer_of
+from hooknet.frontends.peers import peer_of
 from hooknet.lifecycle.timing import Timing
 from hooknet.lifecycle.to_the_end import to_the_end
 

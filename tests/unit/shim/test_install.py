@@ -28,9 +28,14 @@ def test_a_path_that_would_change_the_script_is_refused(path):
         text(Choices(daemon=Path(path)))
 
 
-def test_a_socket_path_that_no_socket_can_have_is_refused():
+@pytest.mark.parametrize("name", ["x" * 110 + ".sock", "x" * 107])
+def test_a_socket_path_that_no_socket_can_have_is_refused(name):
     with pytest.raises(HooknetError):
-        text(Choices(daemon=Path("/d"), socket=Path("/" + "x" * 110 + ".sock")))
+        text(Choices(daemon=Path("/d"), socket=Path("/" + name)))
+
+
+def test_a_program_may_lie_as_deep_as_it_likes():
+    assert "/" + "x" * 110 + "/hooknet" in text(Choices(daemon=Path("/" + "x" * 110 + "/hooknet")))
 
 
 def test_what_is_written_is_sh_and_python():

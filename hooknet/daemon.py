@@ -132,6 +132,7 @@ class Daemon:
         self.config = settings
         self.started_at = time.monotonic()
         self.lost: LostJournal | None = None
+        self._serves = False
         self.without_proxy: HooknetError | None = None
         self._stopping = asyncio.Event()
         self._notifier = Notifier(os.environ)
@@ -221,6 +222,7 @@ class Daemon:
         self._stack.push_async_callback(proxy.stop, self.config.daemon.stop_timeout)
 
     def _ready(self, loaded: Loaded) -> None:
+        self._serves = True
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -347,12 +349,16 @@ class Daemon:
         await self.lifecycle.stop(self.config.daemon.stop_timeout)
 
     async def stop(self) -> None:
-        """End everything that was started, newest first. Every lease is kept."""
+        """End everything that was started, newest first. Every lease is kept. One that never served says nothing."""
         self._notifier.stopping()
-        self.bus.publish("daemon", state="stopping")
+        self._publish_end("stopping")
         await self._stack.aclose()
-        self.bus.publish("daemon", state="stopped")
+        self._publish_end("stopped")
         self.bus.close()
+
+    def _publish_end(self, state: str) -> None:
+        if self._serves:
+            self.bus.publish("daemon", state=state)
 
 
 def describe_changes(before: Config, after: Config) -> list[str]:

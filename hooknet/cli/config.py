@@ -21,9 +21,9 @@ COLUMNS = (Column("key", "KEY"), Column("value", "VALUE"), Column("origin", "ORI
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("config", help="check or show the configuration", description=__doc__)
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="exit 2 and say why when the file is not valid")
-    show = actions.add_parser("show", help="every effective setting; secrets are masked")
+    actions = parser.add_subparsers(dest="action", metavar="check|show", required=True)
+    check = reading.add_action(actions, "check", "exit 2 and say why when the file is not valid")
+    show = reading.add_action(actions, "show", "every effective setting; secrets are masked")
     show.add_argument("--origin", action="store_true", help="also say where each comes from")
     reading.add_format(show)
     for sub in (check, show):

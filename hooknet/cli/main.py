@@ -20,7 +20,7 @@ from hooknet.cli.tables import text
 from hooknet.errors import CODES, EXIT_OK, EXIT_UNHEALTHY, EXIT_USAGE, HooknetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 COMMANDS = (
     "status",
@@ -70,16 +70,40 @@ def parser_for(names: Sequence[str]) -> argparse.ArgumentParser:
 class Parser(argparse.ArgumentParser):
     """Of hooknet and of each command, which answers for its own options."""
 
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**{"formatter_class": Formatter, **how})
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever, but a command does not pass on what it does not know: the usage shown is that command's."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            from difflib import get_close_matches
-
-            near = get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+            near = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As ever, and names the nearest choice."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = did_you_mean(str(value), map(str, action.choices or ()))
+            raise argparse.ArgumentError(action, f"{error.message}{near}") from None
+
+
+class Formatter(argparse.HelpFormatter):
+    """Every command has its help on the same line: argparse forgets by how much commands are indented."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = max(map(len, COMMANDS)) + 2 * self._indent_increment
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of an error, where a word is like one that is known."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class Version(argparse.Action):

@@ -40,18 +40,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("plugins", help="list, check, enable, write plugins", description=__doc__)
     add_reading(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    add_reading(actions.add_parser("list", help="what is loaded, and how its calls went (the default)"))
-    check = actions.add_parser("check", help="load and validate every plugin without a daemon")
+    add_reading(reading.add_action(actions, "list", "what is loaded, and how its calls went (the default)"))
+    check = reading.add_action(actions, "check", "load and validate every plugin without a daemon")
     check.add_argument("--config", type=Path, metavar="F", help="instead of /etc/hooknet/hooknet.toml")
     reading.add_format(check)
     for verb, meaning in (
         ("enable", "end a quarantine or a disabling"),
         ("disable", "call a plugin no more, until it is enabled or the daemon starts again"),
     ):
-        action = actions.add_parser(verb, help=meaning)
-        action.add_argument("name", metavar="NAME")
+        action = reading.add_action(actions, verb, meaning)
+        action.add_argument("name", metavar="NAME", help="as `hooknet plugins` shows it")
         reading.add_run_dir(action)
-    new = actions.add_parser("new", help="write a package for a new plugin")
+    new = reading.add_action(actions, "new", "write a package for a new plugin")
     new.add_argument("name", metavar="NAME", help="lower-case letters, digits and hyphens")
     new.add_argument(
         "--directory",

@@ -1,4 +1,4 @@
-"""What every reading command shares: `--format`, `--watch`, `--run-dir`, and the loop behind `--watch`.
+"""What commands share: their actions, `--format`, `--watch`, `--run-dir`, and the loop behind `--watch`.
 
 A command that reads fetches data and renders it; `show` decides how often, and as what. JSON is what the
 control API says, unchanged, so that a script may use either.
@@ -24,6 +24,13 @@ EVERY = 2.0
 SHORTEST, LONGEST = 0.1, 86400.0
 """Seconds between two looks: often enough for eyes, at least once a day."""
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+def add_action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, meaning: str
+) -> argparse.ArgumentParser:
+    """One action of a command that has several. `meaning`: what the command's help and its own say."""
+    return actions.add_parser(name, help=meaning, description=meaning)
 
 
 def add_run_dir(parser: argparse.ArgumentParser) -> None:

@@ -366,6 +366,12 @@ def test_a_mistake_in_hooknet_toml_stops_the_daemon_and_is_named(
     daemon_says_and_ends(daemon, "hooknet.toml", *words)
 
 
+def test_a_daemon_that_could_not_start_says_why_and_nothing_of_leases_that_it_never_held(host: Host) -> None:
+    daemon = host.daemon(run_dir=Path("/proc/nowhere"))
+    daemon_says_and_ends(daemon, "can't make the folder /proc/nowhere", "namei -l /proc/nowhere")
+    assert "DAEMON_STOP" not in daemon.log.text()
+
+
 def daemon_says_and_ends(daemon: Daemon, *words: str) -> None:
     with pytest.raises(RuntimeError, match="ended"):
         daemon.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -221,6 +222,33 @@ def test_changing_without_being_root_says_sudo(serve: Any, hooknet: Any) -> None
     assert code == 2
     assert "for root only" in errors
     assert "sudo" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("staus",), "did you mean status?"),
+        (("plugins", "chek"), "did you mean check?"),
+        (("leases", "--format", "jsn"), "did you mean json?"),
+        (("leases", "--fromat", "json"), "did you mean --format?"),
+        (("config",), "check|show"),
+    ],
+)
+def test_a_slip_of_the_pen_exits_2_and_is_answered_with_what_was_meant(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_help_has_a_line_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out.splitlines()
+    for name in COMMANDS:
+        assert [line for line in shown if re.match(rf" +{name}  +\w", line)], name
 
 
 def test_no_daemon_exits_3_and_says_how_to_start_it(hooknet: Any, folder: Path) -> None:

@@ -84,6 +84,29 @@ def test_the_driver_attaches_a_container_inside_the_hardened_unit(lan, installed
     lan.server.wait_for_release(address)
 
 
+THEIRS = "netavark-dhcp-proxy.socket"
+UNITS = {
+    THEIRS: "[Socket]\nListenStream=%t/podman/nv-proxy.sock\n[Install]\nWantedBy=sockets.target\n",
+    "netavark-dhcp-proxy.service": "[Service]\nExecStart=/bin/sleep infinity\n",
+}
+"""As netavark ships them, but for the program: here it only has to sit on the socket."""
+
+
+def test_netavarks_own_proxy_makes_room_while_it_listens_and_is_back_after_an_uninstall(machine):
+    for name, text in UNITS.items():
+        machine.path(f"/usr/lib/systemd/system/{name}").write_text(text)
+    machine.systemctl("daemon-reload")
+    machine.systemctl("enable", "--now", THEIRS)
+    machine.install("--netavark")
+    assert (machine.is_active(THEIRS), machine.is_active(SOCKET)) == (False, True)
+    ask(machine, "Teardown")
+    assert machine.is_active("hooknet.service")
+    machine.hooknet("uninstall")
+    assert (machine.is_active(THEIRS), machine.is_active(SOCKET)) == (True, False)
+    assert machine.path(str(PROXY_SOCKET)).exists()
+    assert machine.systemctl("is-enabled", THEIRS) == "enabled"
+
+
 def test_uninstall_takes_both_doors_away(installed):
     ask(installed, "Teardown")
     installed.hooknet("uninstall")

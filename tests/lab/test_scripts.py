@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -151,6 +152,44 @@ def test_a_kept_demo_can_be_entered_by_the_lines_that_it_prints_and_ends_cleanly
         run([DEMO_SCRIPT, "end"], env=env)
     assert not kept.exists()
     assert not Path(f"/proc/{pid}").exists()
+
+
+PODMAN_OF_ANOTHER_ROOT = """
+set -e
+place=/run/another-root
+if [ ! -e $place/ready ]; then
+  mkdir -p $place /run/podman
+  ip netns add shared && ip netns delete shared
+  words="{root} $place /proc/self/ns/net $place/ready"
+  unshare --mount --propagation=unchanged sh -c {enter} sh $words >/dev/null 2>&1 &
+  echo $! >$place/pid
+  for _ in $(seq 200); do [ -e $place/ready ] && break; sleep 0.05; done
+fi
+exec nsenter --mount=/proc/$(cat $place/pid)/ns/mnt -- podman "$@"
+"""
+"""Debian trixie's podman as if it were this machine's: /run is the same on both sides."""
+
+
+@pytest.mark.long
+def test_where_podman_has_netavark_alone_the_demo_is_told_with_its_driver(tmp_path: Path) -> None:
+    reason = podman5.missing()
+    if reason:
+        pytest.fail(reason, pytrace=False)
+    script = PODMAN_OF_ANOTHER_ROOT.format(enter=shlex.quote(podman5.ENTER), root=podman5.ROOT)
+    story = run(DEMO, env=another_podman(tmp_path, script)).stdout
+    happens_in_order(
+        story,
+        [
+            "podman version 5.",
+            "can't use CNI plugins here",
+            "hooknet comes in as netavark's driver",
+            "podman network create -d hooknet",
+            "DHCPACK",
+            "inet 192.168.",
+            "DHCPRELEASE",
+            "--network none",
+        ],
+    )
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ from lab.podman import has_cni, make_image_store  # noqa: E402
 from lab.podman5 import Podman5  # noqa: E402
 from lab.process import run  # noqa: E402
 from narrator import Narrator  # noqa: E402
-from stories import PARENT, DriverStory, NamespaceStory, PodmanStory, Story  # noqa: E402
+from stories import PARENT, DriverStory, NamespaceStory, PodmanStory, Story, Way  # noqa: E402
 
 PLUGIN = '''
 """A plugin in a package of its own: it tells what it sees, and changes nothing."""
@@ -47,23 +47,25 @@ def release(attachment, lease, reason):
 '''
 SERVER_SAYS = r"DHCP(DISCOVER|OFFER|REQUEST|ACK|NAK|DECLINE|RELEASE)\(.*"
 DAEMON_SAYS = r"(?<=Z )\w+ +(?!PODMAN).*"
+BACKENDS = {Way.CNI: "cni", Way.NETAVARK: "netavark"}
 ENTERED = re.compile(r"^nsenter .*? -- ")
 
 
-def main(narrator: Narrator, *, keep: bool, podman5: bool) -> None:
+def main(narrator: Narrator, *, keep: bool, wanted: Way | None) -> None:
+    """`wanted`: the way to go, None for the one that this machine's podman can."""
     folder = world.FOLDER
     folder.mkdir()
     narrator.heading("What is here")
     tell_what_is_here(narrator)
-    why_no_cni = has_cni(folder / "probe")
-    netavark = why_no_cni is not None and has_netavark(folder / "probe-netavark")
-    tell_which_way(narrator, why_no_cni, netavark=netavark, podman5=podman5)
-    lab = make_lab(folder, podman=why_no_cni is None or netavark, backend="netavark" if netavark else "cni")
+    possible, why_no_cni = find_way(folder)
+    way = wanted or possible
+    tell_which_way(narrator, way, why_no_cni)
+    lab = make_lab(folder, possible)
     lan = make_lan(narrator, lab)
     narrator.heading(f"A host on that LAN, by its interface {PARENT}")
     host = lab.host()
     host.plug(lan, PARENT)
-    story = make_story(narrator, host, cni=why_no_cni is None, netavark=netavark, podman5=podman5)
+    story = make_story(narrator, host, way)
     daemon = start_daemon(narrator, lab, host, follow_podman=isinstance(story, PodmanStory))
     tell(narrator, story, lan, host, daemon)
     if keep:
@@ -81,19 +83,26 @@ def tell_what_is_here(narrator: Narrator) -> None:
     narrator.say("hooknet", version("hooknet"))
 
 
-def tell_which_way(narrator: Narrator, why_no_cni: str | None, *, netavark: bool, podman5: bool) -> None:
-    if podman5:
+def find_way(folder: Path) -> tuple[Way, str]:
+    """What this machine's podman can do, and why not CNI."""
+    why_no_cni = has_cni(folder / "probe")
+    if why_no_cni is None:
+        return Way.CNI, ""
+    return Way.NETAVARK if has_netavark(folder / "probe-netavark") else Way.NAMESPACE, why_no_cni
+
+
+def tell_which_way(narrator: Narrator, way: Way, why_no_cni: str) -> None:
+    if way is Way.PODMAN5:
         narrator.say("podman", "the one of .cache/trixie is taken instead, which has netavark")
-    elif why_no_cni:
+    elif way is not Way.CNI:
         narrator.say("podman", f"can't use CNI plugins here: {why_no_cni}")
-    if podman5 or netavark:
-        narrator.say("", "hooknet comes in as netavark's driver")
-    elif why_no_cni:
-        narrator.say("", "a plain network namespace plays the container; everything else is as real")
+    narrator.say("", way.value)
 
 
-def make_lab(folder: Path, *, podman: bool, backend: str) -> Lab:
-    images = make_image_store(folder / "images", backend=backend) if podman else folder / "none"
+def make_lab(folder: Path, possible: Way) -> Lab:
+    """The image is made by this machine's podman, whichever runs it then."""
+    backend = BACKENDS.get(possible)
+    images = make_image_store(folder / "images", backend=backend) if backend else folder / "none"
     return Lab(folder, images=images, shims=install_shims(folder / "shims"))
 
 
@@ -109,15 +118,20 @@ def make_lan(narrator: Narrator, lab: Lab) -> Lan:
     return lan
 
 
-def make_story(narrator: Narrator, host: Host, *, cni: bool, netavark: bool, podman5: bool) -> Story:
+def make_story(narrator: Narrator, host: Host, way: Way) -> Story:
     shim = host.plugin_dirs[0] / "hooknet"
-    if not podman5 and not netavark:
-        return PodmanStory(narrator, host) if cni else NamespaceStory(narrator, host.cni)
-    podman = Podman5(host, shim) if podman5 else NetavarkPodman(host, host.folder / "podman", shim)
+    match way:
+        case Way.NAMESPACE:
+            return NamespaceStory(narrator, host.cni)
+        case Way.CNI:
+            return PodmanStory(narrator, host.podman)
+        case Way.NETAVARK:
+            podman = NetavarkPodman(host, host.folder / "podman", shim)
+        case Way.PODMAN5:
+            podman = Podman5(host, shim)
+            narrator.say("podman", podman("--version").stdout)
     host.podman = podman
-    if podman5:
-        narrator.say("podman", podman("--version").stdout)
-    return DriverStory(narrator, host, podman)
+    return DriverStory(narrator, podman)
 
 
 def start_daemon(narrator: Narrator, lab: Lab, host: Host, *, follow_podman: bool) -> Daemon:
@@ -197,7 +211,9 @@ def fail(narrator: Narrator, error: Exception) -> NoReturn:
 if __name__ == "__main__":
     voice = Narrator()
     try:
-        main(voice, keep="--keep" in sys.argv[1:], podman5="--podman5" in sys.argv[1:])
+        main(
+            voice, keep="--keep" in sys.argv[1:], wanted=Way.PODMAN5 if "--podman5" in sys.argv[1:] else None
+        )
         voice.close()
     except KeyboardInterrupt:
         sys.exit("script/demo: stopped; nothing of the lab is left")

@@ -68,11 +68,13 @@ class Narrator:
         """Nobody is heard for a while."""
         self._listen()
         self.hushed = True
-        yield
-        with self.lock:
-            for voice in self.voices:
-                new_lines(voice)
-        self.hushed = False
+        try:
+            yield
+        finally:
+            with self.lock:
+                for voice in self.voices:
+                    new_lines(voice)
+            self.hushed = False
 
     def close(self) -> None:
         self.over.set()

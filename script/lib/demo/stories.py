@@ -1,15 +1,16 @@
-"""Three ways to be a container: podman's by CNI, podman's by netavark, or a bare namespace where there is neither."""
+"""The ways to be a container: podman's by CNI, podman's by netavark, or a bare namespace where there is neither."""
 
 from __future__ import annotations
 
 import json
 import statistics
 import time
+from enum import Enum, unique
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lab import Cni, Host, Sandbox
+from lab import Cni, Sandbox
 from lab.netavark import NetavarkPodman
-from lab.podman import IMAGE, Container
+from lab.podman import IMAGE, Container, Podman
 from narrator import Narrator
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ CONFLIST = """\
 """
 
 
+@unique
+class Way(Enum):
+    """How hooknet comes to the container, in words. PODMAN5: with Debian trixie's podman, whatever is here."""
+
+    CNI = "hooknet comes in by CNI"
+    NETAVARK = "hooknet comes in as netavark's driver"
+    PODMAN5 = "hooknet comes in as netavark's driver, of a podman 5"
+    NAMESPACE = "a plain network namespace plays the container; everything else is as real"
+
+
 class Story(Protocol):
     """What the demo needs of a container. Each step shows the command that it is."""
 
@@ -40,9 +51,9 @@ class Story(Protocol):
 class PodmanStory:
     """Real podman, on the seed's conflist."""
 
-    def __init__(self, narrator: Narrator, host: Host) -> None:
+    def __init__(self, narrator: Narrator, podman: Podman) -> None:
         self.narrator = narrator
-        self.podman = host.podman
+        self.podman = podman
         self.container: Container | None = None
 
     def network(self) -> None:
@@ -91,13 +102,11 @@ class PodmanStory:
 class DriverStory(PodmanStory):
     """Real podman, on a network of netavark's with hooknet as its driver."""
 
-    def __init__(self, narrator: Narrator, host: Host, podman: NetavarkPodman) -> None:
-        super().__init__(narrator, host)
-        self.driver = podman
+    podman: NetavarkPodman
 
     def network(self) -> None:
         self.narrator.typed(f"podman network create -d hooknet -o parent={PARENT} {NETWORK}")
-        self.driver.network(NETWORK, parent=PARENT)
+        self.podman.network(NETWORK, parent=PARENT)
 
 
 class NamespaceStory:

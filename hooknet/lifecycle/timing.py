@@ -1,9 +1,9 @@
 """Where an ADD's time went: a mark per step, always kept, shown by `hooknet leases NAME --timing`.
 
 The clock starts when the caller is accepted. The marks, in the order of an ADD: `read` (the whole request is here),
-`parsed`, `parent` (its locks are held, netns open, parent known), `hooks`, `intent` (on disk), `link`, `discover` (a
-packet socket is open, and it has left), `offer`, `request`, `ack`, `address`, `journal` (on disk), `sent`, `answered`
-(the caller has hung up).
+`parsed`, `name` (netavark's proxy has asked podman whose id it is), `parent` (its locks are held, netns open,
+parent known), `hooks`, `intent` (on disk), `link`, `discover` (a packet socket is open, and it has left), `offer`,
+`request`, `ack`, `address`, `journal` (on disk), `sent`, `answered` (the caller has hung up).
 """
 
 from __future__ import annotations

@@ -36,6 +36,16 @@ class Runtime(StrEnum):
 
 
 @unique
+class MacvlanMode(StrEnum):
+    """How macvlans on one parent see each other (ip-link(8))."""
+
+    BRIDGE = "bridge"
+    PRIVATE = "private"
+    VEPA = "vepa"
+    PASSTHRU = "passthru"
+
+
+@unique
 class MacOrigin(StrEnum):
     """Where the MAC of a lease request comes from.
 

@@ -29,6 +29,7 @@ from hooknet.cni.runtime import aliases_told, mac_wanted, requested_address, run
 from hooknet.cni.versions import OLDEST, settled_version
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import MacvlanMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 OUR_MAIN = frozenset({"hooknet", "macvlan"})
 OUR_IPAM = frozenset({"hooknet", "dhcp"})
-MODES = ("bridge", "private", "vepa", "passthru")
 LINKED_IN_CONTAINER = frozenset({"macvlan", "ipvlan", "vlan"})
 """The reference's main plugins that know `linkInContainer` (since 1.2.0)."""
 DEFAULT_BRIDGE = "cni0"
@@ -83,7 +83,7 @@ class NetConf(Essentials):
     """
 
     parent: str | None = None
-    mode: str = "bridge"
+    mode: MacvlanMode = MacvlanMode.BRIDGE
     mtu: int | None = None
     mac: str | None = None
     aliases: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ def read_netconf(plugin: str, data: dict[str, Any], args: Mapping[str, str]) -> 
         addresses=essentials.addresses,
         delegate=essentials.delegate,
         parent=_parent(essentials, conf, previous),
-        mode=_mode(conf) if essentials.role is Role.MAIN else "bridge",
+        mode=_mode(conf) if essentials.role is Role.MAIN else MacvlanMode.BRIDGE,
         mtu=conf.number("mtu", most=LARGEST_MTU) or None if essentials.role is Role.MAIN else None,
         mac=None if _is_ipvlan(essentials) else mac_wanted(conf, args),
         aliases=aliases_told(conf, essentials.name),
@@ -288,8 +288,8 @@ def _main_plugins_parent(kind: str, previous: Result | None) -> str | None:
             return None
 
 
-def _mode(conf: Section) -> str:
-    mode = conf.text("mode") or MODES[0]
-    if mode not in MODES:
-        raise conf.wrong("mode", mode, "one of " + ", ".join(MODES))
-    return mode
+def _mode(conf: Section) -> MacvlanMode:
+    mode = conf.text("mode") or MacvlanMode.BRIDGE
+    if mode not in tuple(MacvlanMode):
+        raise conf.wrong("mode", mode, "one of " + ", ".join(MacvlanMode))
+    return MacvlanMode(mode)

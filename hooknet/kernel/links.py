@@ -17,7 +17,6 @@ import os
 import socket
 import threading
 from dataclasses import dataclass, field
-from enum import StrEnum, unique
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any
 
@@ -36,26 +35,16 @@ from hooknet.kernel.parents import (
     require_usable,
 )
 from hooknet.kernel.refusals import interface_gone, refused
+from hooknet.model import MacvlanMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-
-@unique
-class MacvlanMode(StrEnum):
-    """How macvlans on one parent see each other (ip-link(8))."""
-
-    PRIVATE = "private"
-    VEPA = "vepa"
-    BRIDGE = "bridge"
-    PASSTHRU = "passthru"
 
 
 __all__ = [
     "Deletion",
     "LinkState",
     "MacInUse",
-    "MacvlanMode",
     "Parent",
     "create_macvlan",
     "default_parent",
@@ -117,14 +106,14 @@ def create_macvlan(
     netns_fd: int,
     ifname: str,
     mac: str,
-    mode: MacvlanMode | str = MacvlanMode.BRIDGE,
+    mode: MacvlanMode = MacvlanMode.BRIDGE,
     mtu: int | None = None,
     bcqueuelen: int | None = None,
 ) -> None:
     """Create `ifname` in the namespace `netns_fd`, up. `parent` is a link of the calling thread's netns.
 
     mtu: bytes, None for the parent's; bcqueuelen: frames. Raises PARENT (unusable, gone), MacInUse,
-    INTERFACE_EXISTS, BAD_CONFIG (mode, MTU, the parent's own MAC).
+    INTERFACE_EXISTS, BAD_CONFIG (MTU, the parent's own MAC).
     """
     require_usable(parent)
     _require_sound(parent, mac, mode, mtu)
@@ -133,7 +122,7 @@ def create_macvlan(
         netns_fd=netns_fd,
         ifname=ifname,
         mac=mac,
-        mode=MODE_NUMBERS[MacvlanMode(mode)],
+        mode=MODE_NUMBERS[mode],
         mtu=mtu,
         bcqueuelen=bcqueuelen,
         up=True,
@@ -280,15 +269,9 @@ def _create_and_rename(parent: Parent, netns_fd: int, ifname: str, mac: str, dir
             raise _not_created(refusal, parent, ifname, mac)
 
 
-def _require_sound(parent: Parent, mac: str, mode: MacvlanMode | str, mtu: int | None) -> None:
-    if mode not in MODE_NUMBERS:
-        raise HooknetError(
-            Kind.BAD_CONFIG,
-            f"mode = {mode!r} is no macvlan mode",
-            hint=f"give one of {', '.join(MODE_NUMBERS)}",
-        )
+def _require_sound(parent: Parent, mac: str, mode: MacvlanMode, mtu: int | None) -> None:
     require_mtu(parent, mtu)
-    if mac.lower() == parent.mac and mode != MacvlanMode.PASSTHRU:
+    if mac.lower() == parent.mac and mode is not MacvlanMode.PASSTHRU:
         raise HooknetError(
             Kind.BAD_CONFIG,
             f"the MAC address {mac} is the one of the parent {parent.name} itself",

@@ -16,7 +16,7 @@ from dataclasses import replace
 from hooknet.config import NetworkSettings
 from hooknet.dhcp.client import Client, Patience
 from hooknet.errors import HooknetError, Kind, Refused
-from hooknet.kernel.links import MacInUse, MacvlanMode, Parent
+from hooknet.kernel.links import MacInUse, Parent
 from hooknet.lifecycle.clients import make_client
 from hooknet.lifecycle.deadline import Deadline
 from hooknet.lifecycle.ending import Endings
@@ -31,7 +31,7 @@ from hooknet.lifecycle.ready import ready_parent
 from hooknet.lifecycle.requests import Attached, AttachRequest
 from hooknet.lifecycle.to_the_end import to_the_end
 from hooknet.lifecycle.wish import Wishes
-from hooknet.model import Phase, ReleaseReason
+from hooknet.model import MacvlanMode, Phase, ReleaseReason
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Attacher:
         except HooknetError:
             entry.owns_link = False
             raise
-        if request.link.mode != MacvlanMode.PASSTHRU:
+        if request.link.mode is not MacvlanMode.PASSTHRU:
             return link
         # the kernel makes a passthru macvlan with its parent's MAC, whatever it is told
         return await netns.adopt_link(ifname, mac)

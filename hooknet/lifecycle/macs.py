@@ -7,11 +7,11 @@ is. Netavark's proxy is told a MAC and not whether the user chose it, so there i
 from __future__ import annotations
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel.links import MacvlanMode, Parent
+from hooknet.kernel.links import Parent
 from hooknet.lifecycle.identity import Host, mac_for
 from hooknet.lifecycle.ports import Netns
 from hooknet.lifecycle.requests import AttachRequest
-from hooknet.model import MacOrigin
+from hooknet.model import MacOrigin, MacvlanMode
 
 
 async def first_mac(
@@ -29,7 +29,7 @@ async def first_mac(
 async def _present(request: AttachRequest, netns: Netns, parent: Parent) -> str | None:
     """Under another main plugin the interface is there, and has its MAC; a passthru macvlan has its parent's."""
     if request.link is not None:
-        return parent.mac if request.link.mode == MacvlanMode.PASSTHRU else None
+        return parent.mac if request.link.mode is MacvlanMode.PASSTHRU else None
     state = await netns.link_state(request.key.ifname)
     if state is None:
         raise HooknetError(

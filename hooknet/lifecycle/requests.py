@@ -9,7 +9,7 @@ from typing import Any
 
 from hooknet.config import NetworkSettings
 from hooknet.lifecycle.timing import Timing
-from hooknet.model import Attachment, AttachmentKey, FixedPlan, Lease, MacOrigin, Runtime
+from hooknet.model import Attachment, AttachmentKey, FixedPlan, Lease, MacOrigin, MacvlanMode, Runtime
 
 Assign = Callable[[], Awaitable[FixedPlan]]
 
@@ -18,10 +18,10 @@ Assign = Callable[[], Awaitable[FixedPlan]]
 class LinkWanted:
     """How the container's interface is to be made. None in an `AttachRequest` means that it exists already.
 
-    mode: a macvlan mode (`bridge`, `private`, `vepa`, `passthru`). mtu: bytes, None for the parent's.
+    mtu: bytes, None for the parent's.
     """
 
-    mode: str = "bridge"
+    mode: MacvlanMode = MacvlanMode.BRIDGE
     mtu: int | None = None
     bcqueuelen: int | None = None
 

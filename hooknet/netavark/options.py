@@ -12,9 +12,10 @@ from typing import Any
 
 from hooknet.binding import unknown_key
 from hooknet.cni.names import require_ifname
-from hooknet.cni.netconf import LARGEST_MTU, MODES
+from hooknet.cni.netconf import LARGEST_MTU
 from hooknet.config import NetworkSettings, settings_from_text
 from hooknet.errors import HooknetError, Kind
+from hooknet.model import MacvlanMode
 
 PARENT = "parent"
 MASTER = "master"
@@ -31,7 +32,7 @@ class NetworkOptions:
     """
 
     parent: str | None = None
-    mode: str = MODES[0]
+    mode: MacvlanMode = MacvlanMode.BRIDGE
     mtu: int | None = None
     bcqueuelen: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -41,9 +42,9 @@ def read_options(given: Mapping[str, str], interface: str, where: str) -> Networ
     """`interface`: podman's --interface-name, which means the parent too. Raises BAD_CONFIG naming the key."""
     options = {key.replace("-", "_"): text for key, text in given.items()}
     parent = _parent(options, interface, where)
-    mode = options.pop("mode", MODES[0])
-    if mode not in MODES:
-        raise _wrong(where, "mode", mode, "one of " + ", ".join(MODES))
+    mode = options.pop("mode", MacvlanMode.BRIDGE)
+    if mode not in tuple(MacvlanMode):
+        raise _wrong(where, "mode", mode, "one of " + ", ".join(MacvlanMode))
     mtu = _number(options, "mtu", LARGEST_MTU, where)
     bcqueuelen = _number(options, "bcqueuelen", LARGEST, where)
     for key in options:
@@ -51,7 +52,7 @@ def read_options(given: Mapping[str, str], interface: str, where: str) -> Networ
             raise unknown_key(key, [*LINK_KEYS, *SETTINGS], where)
     return NetworkOptions(
         parent=parent,
-        mode=mode,
+        mode=MacvlanMode(mode),
         mtu=mtu or None,
         bcqueuelen=bcqueuelen,
         settings=settings_from_text(options, where),

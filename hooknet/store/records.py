@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hooknet.dhcp.effects import Binding, Offer
-from hooknet.model import Attachment, AttachmentKey, LeaseRequest, Phase
+from hooknet.model import Attachment, AttachmentKey, LeaseRequest, MacvlanMode, Phase
 
 NetnsKey = tuple[int, int]
 
@@ -44,7 +44,7 @@ class Record:
     netns_id: NetnsKey
     mac: str
     client_id: bytes = b""
-    mode: str | None = None
+    mode: MacvlanMode | None = None
     mtu: int | None = None
     parent_in_netns: bool = False
     parent_index: int | None = None

@@ -10,7 +10,8 @@ import pytest
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import links
-from hooknet.kernel.links import MacInUse, MacvlanMode
+from hooknet.kernel.links import MacInUse
+from hooknet.model import MacvlanMode
 
 pytestmark = pytest.mark.lab
 
@@ -35,7 +36,7 @@ def names(space):
 
 def test_a_macvlan_appears_in_the_container_with_its_name_mac_and_mode_and_is_up(lan) -> None:
     space = lan.container()
-    make(lan, space, mode="private", mtu=1400, bcqueuelen=500)
+    make(lan, space, mode=MacvlanMode.PRIVATE, mtu=1400, bcqueuelen=500)
     state = space.run(links.link_state, "eth0")
     assert (state.mac, state.mtu, state.up, state.kind) == (MAC, 1400, True, "macvlan")
     assert state.mode is MacvlanMode.PRIVATE
@@ -172,7 +173,7 @@ def test_a_macvlan_as_parent_works_and_its_lower_link_is_known(lan) -> None:
 
 
 def test_a_parent_that_a_passthru_macvlan_has_taken_is_a_parent_error(lan) -> None:
-    make(lan, lan.container(), mode="passthru")
+    make(lan, lan.container(), mode=MacvlanMode.PASSTHRU)
     error = refusal(make, lan, lan.container(), mac="02:00:00:00:00:02")
     assert error.kind is Kind.PARENT
 

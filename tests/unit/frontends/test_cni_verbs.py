@@ -10,7 +10,7 @@ from hooknet.cni.versions import SUPPORTED_VERSIONS
 from hooknet.errors import CODES, HooknetError, Kind
 from hooknet.frontends.cni_verbs import Verbs
 from hooknet.lifecycle.requests import LinkWanted, StatusRequest
-from hooknet.model import AttachmentKey
+from hooknet.model import AttachmentKey, MacvlanMode
 
 BRIDGE = {"cniVersion": "1.0.0", "name": "br", "type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}
 PREVIOUS = {
@@ -54,7 +54,7 @@ def test_every_key_of_the_reference_reaches_the_lifecycle(lifecycle):
     link = {"mode": "vepa", "mtu": 1400, "mac": MAC, "linkInContainer": True, "bcqueuelen": 7}
     answer(lifecycle, **link, ipam=ipam, environment=env(args="IP=192.0.2.7"))
     (asked,) = lifecycle.seen("attach")
-    assert asked.link == LinkWanted(mode="vepa", mtu=1400, bcqueuelen=7)
+    assert asked.link == LinkWanted(mode=MacvlanMode.VEPA, mtu=1400, bcqueuelen=7)
     assert asked.parent_in_netns
     assert (asked.mac, asked.requested_address) == (MAC, IPv4Address("192.0.2.7"))
     assert (asked.given, asked.options) == ({"hostname": "box", "metric": 50}, {77: b"kiosk"})

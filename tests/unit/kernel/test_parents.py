@@ -11,13 +11,13 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.kernel.links import (
     LinkState,
     MacInUse,
-    MacvlanMode,
     Parent,
     create_macvlan,
     find_macvlans_of,
     require_usable,
 )
 from hooknet.kernel.parents import is_wireless
+from hooknet.model import MacvlanMode
 
 GOOD = Parent(name="eth0", index=2, mac="02:00:00:00:00:aa", mtu=1500, up=True, carrier=True)
 
@@ -79,7 +79,6 @@ def test_wireless_is_told_by_sysfs(tmp_path, sign) -> None:
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ({"mode": "bride"}, "no macvlan mode"),
         ({"mtu": 9000}, "above that of the parent"),
         ({"mac": "02:00:00:00:00:AA"}, "the parent eth0 itself"),
     ],

@@ -13,7 +13,7 @@ from hooknet.kernel.links import Parent
 from hooknet.lifecycle.identity import Host, mac_for
 from hooknet.lifecycle.macs import first_mac
 from hooknet.lifecycle.requests import AttachRequest, LinkWanted
-from hooknet.model import AttachmentKey, MacOrigin, Runtime
+from hooknet.model import AttachmentKey, MacOrigin, MacvlanMode, Runtime
 
 KEY = AttachmentKey("c1", "eth0", "lan")
 HOST = Host("machine")
@@ -53,7 +53,7 @@ def test_an_interface_that_is_there_keeps_its_mac() -> None:
 
 
 def test_a_passthru_macvlan_has_its_parents() -> None:
-    assert first(link=LinkWanted(mode="passthru")) == (PARENT.mac, MacOrigin.INTERFACE)
+    assert first(link=LinkWanted(mode=MacvlanMode.PASSTHRU)) == (PARENT.mac, MacOrigin.INTERFACE)
 
 
 def test_otherwise_it_follows_from_who_the_attachment_is() -> None:

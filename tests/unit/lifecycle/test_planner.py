@@ -10,7 +10,7 @@ import pytest
 
 from hooknet.dhcp.effects import Binding
 from hooknet.lifecycle.planner import Act, Held, Known, Picture, Plan, Seen, plan
-from hooknet.model import Attachment, Lease, LeaseRequest, Phase
+from hooknet.model import Attachment, Lease, LeaseRequest, MacvlanMode, Phase
 from hooknet.store.records import Process, Record
 
 BOOT = "boot-1"
@@ -36,7 +36,7 @@ RECORD = Record(
     netns_id=NETNS,
     mac="02:00:00:00:00:01",
     client_id=b"\xff\x01",
-    mode="bridge",
+    mode=MacvlanMode.BRIDGE,
     request=LeaseRequest(mac="02:00:00:00:00:01", client_id=b"\xff\x01"),
     binding=Binding(lease=LEASE, since=10.0),
     hears=True,

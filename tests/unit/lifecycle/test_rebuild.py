@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import pytest
 
-from hooknet.kernel.links import LinkState, MacvlanMode, Parent
+from hooknet.kernel.links import LinkState, Parent
 from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.rebuild import UNKNOWN_END, Leave, Rebuild, Scene, Trace, binding_in_doubt, judge
 from hooknet.lifecycle.rebuilding import Rebuilder
 from hooknet.lifecycle.requests import AttachRequest, LinkWanted
-from hooknet.model import AttachmentKey
+from hooknet.model import AttachmentKey, MacvlanMode
 
 KEY = AttachmentKey("c1", "eth0", "lan")
 NETNS = (4, 4711)

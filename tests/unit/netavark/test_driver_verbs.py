@@ -13,7 +13,7 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.frontends.netavark.driver import DriverVerbs
 from hooknet.frontends.tombstones import Tombstones
 from hooknet.lifecycle.requests import LinkWanted
-from hooknet.model import AttachmentKey, Runtime
+from hooknet.model import AttachmentKey, MacvlanMode, Runtime
 
 KEY = AttachmentKey(CONTAINER, "eth0", "lan")
 GONE = HooknetError(Kind.PARENT, "there is no interface eth0", hint="see `ip link`")
@@ -57,7 +57,11 @@ def test_setup_asks_for_a_macvlan_with_a_lease(lifecycle):
     )
     (asked,) = lifecycle.seen("attach")
     assert (asked.key, asked.netns, asked.runtime) == (KEY, NETNS, Runtime.NETAVARK)
-    assert (asked.parent, asked.link, asked.container_name) == ("eth0", LinkWanted(mode="vepa"), "web")
+    assert (asked.parent, asked.link, asked.container_name) == (
+        "eth0",
+        LinkWanted(mode=MacvlanMode.VEPA),
+        "web",
+    )
     assert asked.given == {"metric": 5}
     interface = said(found)["interfaces"]["eth0"]
     assert interface["subnets"] == [{"ipnet": "192.0.2.50/24", "gateway": "192.0.2.1"}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hooknet.model import Attachment, Phase
+from hooknet.model import Attachment, MacvlanMode, Phase
 from hooknet.outbox import Delivery
 from hooknet.store.records import Process, Record
 
@@ -26,7 +26,7 @@ def a_record(container: str = "c1", phase: Phase = Phase.INTENT, *, generation: 
         netns_id=(4, 4711),
         mac="02:00:00:00:00:01",
         client_id=b"\xff\x01",
-        mode="bridge",
+        mode=MacvlanMode.BRIDGE,
         process=Process(pid=7, started=99),
     )
 

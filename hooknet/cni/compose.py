@@ -11,10 +11,10 @@ podman reads `search` only. A chained plugin passes on what came before it, with
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import TYPE_CHECKING
 
-from hooknet.cni.result import Dns, Interface, Ip, Result, Route
+from hooknet.cni.result import Address, Dns, Interface, Ip, Result, Route
 from hooknet.model import Lease
 from hooknet.model import Route as LeaseRoute
 
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from hooknet.config import NetworkSettings
 
 UNSPECIFIED = IPv4Address(0)
+ON_LINK: dict[int, Address] = {4: UNSPECIFIED, 6: IPv6Address(0)}
 
 
-def from_lease(lease: Lease, settings: NetworkSettings, dns: Dns, interface: Interface | None) -> Result:
-    """The result for a lease. `interface` None: an IPAM plugin's result."""
+def from_lease(lease: Lease, settings: NetworkSettings, dns: Dns, interface: Interface) -> Result:
+    """The result for a lease on this interface."""
     ip = Ip(
         address=lease.address,
         gateway=default_gateway(lease, settings),
-        interface=None if interface is None else 0,
+        interface=0,
     )
     return Result(
-        interfaces=() if interface is None else (interface,),
+        interfaces=(interface,),
         ips=(ip,),
         routes=tuple(
             Route(destination=route.destination, gateway=route.gateway, priority=settings.metric)
@@ -54,6 +55,21 @@ def from_delegate(delegate: Result, interface: Interface, dns: Dns) -> Result:
         ips=tuple(replace(ip, interface=0) for ip in delegate.ips),
         routes=delegate.routes,
         dns=dns.over(delegate.dns),
+    )
+
+
+def for_main_plugin(result: Result) -> Result:
+    """The result as an IPAM plugin tells it: without interfaces, which are the main plugin's.
+
+    That one puts the address's gateway where a route has none, so an on-link route says 0.0.0.0 or ::.
+    """
+    return Result(
+        ips=tuple(replace(ip, interface=None) for ip in result.ips),
+        routes=tuple(
+            replace(route, gateway=route.gateway or ON_LINK[route.destination.version])
+            for route in result.routes
+        ),
+        dns=result.dns,
     )
 
 

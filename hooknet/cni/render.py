@@ -8,8 +8,7 @@
 | 1.1.0         | `interfaces` also with `mtu`, `socketPath`, `pciID`; `routes` also with `mtu`,  |
 |               | `advmss`, `priority`, `table`, `scope`                                          |
 
-An IPAM plugin's result has no `interfaces` and no `ips[].interface`. What is empty is left out, but for
-`dns`. An empty `mac` is left out too: podman fails an ADD for `"mac": ""`.
+What is empty is left out, but for `dns`. An empty `mac` is left out too: podman fails an ADD for `"mac": ""`.
 """
 
 from __future__ import annotations
@@ -23,20 +22,19 @@ if TYPE_CHECKING:
     from hooknet.errors import HooknetError
 
 IPV4 = 4
-ON_LINK = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - a route's next hop, nothing is bound to it
 
 
-def render(result: Result, version: str, *, ipam: bool) -> dict[str, Any]:
+def render(result: Result, version: str) -> dict[str, Any]:
     """The result of an ADD in the shape of `version`, one of SUPPORTED_VERSIONS."""
     if is_before(version, "0.3.0"):
-        return {"cniVersion": version} | _oldest_ips(result, ipam=ipam) | {"dns": render_dns(result.dns)}
+        return {"cniVersion": version} | _oldest_ips(result) | {"dns": render_dns(result.dns)}
     rendered: dict[str, Any] = {"cniVersion": version}
-    if result.interfaces and not ipam:
+    if result.interfaces:
         rendered["interfaces"] = [_interface(interface, version) for interface in result.interfaces]
     if result.ips:
-        rendered["ips"] = [_ip(ip, version, ipam=ipam) for ip in result.ips]
+        rendered["ips"] = [_ip(ip, version) for ip in result.ips]
     if result.routes:
-        rendered["routes"] = [_route(route, version, ipam=ipam) for route in result.routes]
+        rendered["routes"] = [_route(route, version) for route in result.routes]
     return rendered | {"dns": render_dns(result.dns)}
 
 
@@ -61,15 +59,11 @@ def render_versions(asked: object) -> dict[str, Any]:
     return {"cniVersion": version, "supportedVersions": list(SUPPORTED_VERSIONS)}
 
 
-def _oldest_ips(result: Result, *, ipam: bool) -> dict[str, Any]:
+def _oldest_ips(result: Result) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for ip in result.ips:
         family = ip.address.version
-        routes = [
-            _route(route, "0.2.0", ipam=ipam)
-            for route in result.routes
-            if route.destination.version == family
-        ]
+        routes = [_route(route, "0.2.0") for route in result.routes if route.destination.version == family]
         part = _said(ip=str(ip.address), gateway=_text(ip.gateway), routes=routes)
         found.setdefault("ip4" if family == IPV4 else "ip6", part)
     return found
@@ -82,19 +76,15 @@ def _interface(interface: Interface, version: str) -> dict[str, Any]:
     return rendered | _said(mtu=interface.mtu, socketPath=interface.socket_path, pciID=interface.pci_id)
 
 
-def _ip(ip: Ip, version: str, *, ipam: bool) -> dict[str, Any]:
+def _ip(ip: Ip, version: str) -> dict[str, Any]:
     rendered: dict[str, Any] = {"version": str(ip.address.version)} if is_before(version, "1.0.0") else {}
-    if ip.interface is not None and not ipam:
+    if ip.interface is not None:
         rendered["interface"] = ip.interface
     return rendered | _said(address=str(ip.address), gateway=_text(ip.gateway))
 
 
-def _route(route: Route, version: str, *, ipam: bool) -> dict[str, Any]:
-    """A main plugin puts the address's gateway where a route has none: an on-link route must say so to it."""
-    gateway = _text(route.gateway)
-    if ipam and route.gateway is None:
-        gateway = ON_LINK[route.destination.version]
-    rendered = {"dst": str(route.destination)} | _said(gw=gateway)
+def _route(route: Route, version: str) -> dict[str, Any]:
+    rendered = {"dst": str(route.destination)} | _said(gw=_text(route.gateway))
     if is_before(version, "1.1.0"):
         return rendered
     more = {

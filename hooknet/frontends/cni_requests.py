@@ -121,9 +121,6 @@ def status_request(request: CniRequest) -> StatusRequest:
 def result_of(request: CniRequest, attached: Attached, delegated: Result | None) -> Result:
     """The result of an ADD, behind what came before us in the chain."""
     conf = request.wanted
-    if conf.role is Role.IPAM:
-        assert attached.lease is not None, "an IPAM plugin leases"
-        return compose.from_lease(attached.lease, attached.settings, conf.dns, None)
     interface = Interface(
         name=request.ifname, mac=attached.mac, sandbox=request.netns or "", mtu=attached.mtu or None
     )
@@ -133,4 +130,6 @@ def result_of(request: CniRequest, attached: Attached, delegated: Result | None)
         ours = compose.from_lease(attached.lease, attached.settings, conf.dns, interface)
     else:
         ours = compose.without_lease(interface, conf.dns)
+    if conf.role is Role.IPAM:
+        return compose.for_main_plugin(ours)
     return compose.after(conf.prev_result, ours)

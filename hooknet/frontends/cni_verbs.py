@@ -16,7 +16,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hooknet.cni.netconf import Addresses, Role
+from hooknet.cni.netconf import Addresses
 from hooknet.cni.render import render, render_error, render_versions
 from hooknet.cni.request import CniRequest, answer_version, parse
 from hooknet.cni.versions import Verb
@@ -181,9 +181,8 @@ class Verbs:
 def added(request: CniRequest, attached: Attached, allocation: Allocation | None) -> Answer:
     delegated: Result | None = allocation.result if allocation is not None else None
     result = result_of(request, attached, delegated)
-    is_ipam = request.network.role is Role.IPAM
     return Answer(
-        stdout=as_json(render(result, request.network.cni_version, ipam=is_ipam)),
+        stdout=as_json(render(result, request.network.cni_version)),
         request=request,
         attached=attached,
         allocation=allocation,

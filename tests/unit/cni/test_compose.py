@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooknet.cni.compose import after, from_delegate, from_lease, lease_routes, without_lease
+from hooknet.cni.compose import after, for_main_plugin, from_delegate, from_lease, lease_routes, without_lease
 from hooknet.cni.result import Dns, Interface, Ip, Result, Route
 from hooknet.config import NetworkSettings
 from hooknet.kernel.plan import plan_for
@@ -31,7 +31,7 @@ def test_a_lease_becomes_address_gateway_routes_and_dns():
 
 
 def test_an_ipam_plugins_result_points_at_no_interface():
-    result = from_lease(make_lease(), PLAIN, NO_DNS, None)
+    result = for_main_plugin(from_lease(make_lease(), PLAIN, NO_DNS, ETH0))
     assert (result.interfaces, result.ips[0].interface) == ((), None)
 
 

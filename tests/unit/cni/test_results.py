@@ -7,6 +7,7 @@ from cni_calls import code_or_none
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hooknet.cni.compose import for_main_plugin
 from hooknet.cni.render import render, render_error, render_versions
 from hooknet.cni.result import Dns, Interface, Ip, Result, Route, parse_result
 from hooknet.cni.versions import SUPPORTED_VERSIONS
@@ -89,12 +90,12 @@ def test_there_is_a_golden_shape_for_every_version():
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
 def test_a_main_plugins_result_has_the_shape_of_its_version(version):
-    assert render(MAIN, version, ipam=False) == {"cniVersion": version} | GOLDEN[version]
+    assert render(MAIN, version) == {"cniVersion": version} | GOLDEN[version]
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
 def test_an_ipam_plugins_result_has_no_interfaces(version):
-    assert render(MAIN, version, ipam=True) == {"cniVersion": version} | IPAM_GOLDEN[version]
+    assert render(for_main_plugin(MAIN), version) == {"cniVersion": version} | IPAM_GOLDEN[version]
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
@@ -103,11 +104,11 @@ def test_an_l2_only_result_has_no_addresses(version):
     if version >= "0.3.0":
         interface = {"name": "eth0", "mac": MAC, "sandbox": NETNS}
         shape["interfaces"] = [interface | ({"mtu": 1500} if version == "1.1.0" else {})]
-    assert render(L2_ONLY, version, ipam=False) == shape
+    assert render(L2_ONLY, version) == shape
 
 
 def test_both_families_are_told_in_the_old_shape_by_their_first_address():
-    assert render(DUAL, "0.2.0", ipam=False) == {
+    assert render(DUAL, "0.2.0") == {
         "cniVersion": "0.2.0",
         "ip4": {"ip": "192.0.2.50/24", "gateway": "192.0.2.1"},
         "ip6": {
@@ -120,13 +121,13 @@ def test_both_families_are_told_in_the_old_shape_by_their_first_address():
 
 
 def test_both_families_are_numbered_before_1_0_0():
-    versions = [ip["version"] for ip in render(DUAL, "0.4.0", ipam=False)["ips"]]
+    versions = [ip["version"] for ip in render(DUAL, "0.4.0")["ips"]]
     assert versions == ["4", "4", "6"]
 
 
 def test_an_interface_without_a_mac_says_nothing_of_it():
     result = Result(interfaces=(Interface(name="eth0"),))
-    assert render(result, "1.0.0", ipam=False)["interfaces"] == [{"name": "eth0"}]
+    assert render(result, "1.0.0")["interfaces"] == [{"name": "eth0"}]
 
 
 def test_everything_of_1_1_0_survives_being_read_and_rendered():
@@ -156,18 +157,18 @@ def test_everything_of_1_1_0_survives_being_read_and_rendered():
         ],
         "dns": {"nameservers": ["192.0.2.1"], "domain": "d", "search": ["s"], "options": ["o"]},
     }
-    assert render(parse_result(data, "1.1.0", "prevResult"), "1.1.0", ipam=False) == data
+    assert render(parse_result(data, "1.1.0", "prevResult"), "1.1.0") == data
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
 @pytest.mark.parametrize("result", [MAIN, DUAL, L2_ONLY])
 def test_a_result_that_is_read_back_renders_the_same(version, result):
-    shape = render(result, version, ipam=False)
-    assert render(parse_result(shape, version, "prevResult"), version, ipam=False) == shape
+    shape = render(result, version)
+    assert render(parse_result(shape, version, "prevResult"), version) == shape
 
 
 def test_a_result_is_read_in_its_own_version_before_the_configurations():
-    shape = render(MAIN, "0.2.0", ipam=False)
+    shape = render(MAIN, "0.2.0")
     assert parse_result(shape, "1.1.0", "prevResult").ips[0].address == IPv4Interface("192.0.2.50/24")
     del shape["cniVersion"]
     assert parse_result(shape, "0.2.0", "prevResult").ips[0].gateway == IPv4Address("192.0.2.1")

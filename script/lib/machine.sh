@@ -1,6 +1,7 @@
 # What the commands in script/ need of a Debian machine, and how they get it. Sourced by bash, from the clone's root.
 #
-# Packages without services are installed by apt, which is told not to start anything. Servers whose packages would
+# Packages without servers are installed by apt, which is told not to start anything, and what it enabled is disabled
+# again (podman's own units). Servers whose packages would
 # start services (Kea, ISC dhcpd, bind9, knot) are never installed: they are unpacked into .cache/servers, with the
 # libraries that the machine lacks, and run from there. The Python side lives in .venv. Each part says what it does
 # when there is something to do, and costs nothing when there is not.
@@ -51,7 +52,7 @@ need_packages() {
   command -v apt-get >/dev/null || fail "this machine has no apt; install by hand:" $missing
   say "installing" $missing
   quiet_apt update
-  without_starting_services quiet_apt install --yes --no-install-recommends $missing
+  without_services quiet_apt install --yes --no-install-recommends $missing
 }
 
 quiet_apt() {
@@ -62,17 +63,30 @@ quiet_apt() {
   }
 }
 
-# Debian starts a package's units when it installs them, unless /usr/sbin/policy-rc.d says 101.
-without_starting_services() {
-  local policy=/usr/sbin/policy-rc.d
-  [ -e $policy ] && { "$@"; return; }
-  printf '#!/bin/sh\nexit 101\n' >$policy
-  chmod +x $policy
-  trap "rm -f $policy" EXIT
+policy=/usr/sbin/policy-rc.d
+units_in=(/etc/systemd/system /etc/systemd/user)
+
+# without_services COMMAND…: Debian starts a package's units when it installs them, unless policy-rc.d says 101; and it
+# enables them, which can only be undone. What was enabled before stays so; what was there of policy-rc.d, too.
+without_services() {
+  enabled_before=$(enabled_units)
+  trap as_before EXIT
+  [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; policy_is_ours=1; }
   "$@"
-  rm -f $policy
+  as_before
   trap - EXIT
 }
+
+as_before() {
+  local new
+  [ -z "${policy_is_ours:-}" ] || rm -f "$policy"
+  new=$(comm -13 <(echo "$enabled_before") <(enabled_units))
+  [ -z "$new" ] && return
+  rm -f $new
+  say "not left enabled, as it came with what was installed:" $(basename -a $new | sort -u)
+}
+
+enabled_units() { find "${units_in[@]}" -type l -path '*.wants/*' 2>/dev/null | sort; }
 
 need_servers() {
   local folder=.cache/servers wanted names archive

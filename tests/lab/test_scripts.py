@@ -68,6 +68,40 @@ def test_a_world_whose_command_fails_is_not_kept(tmp_path: Path) -> None:
     assert not memory.exists()
 
 
+MACHINE = """
+. script/lib/machine.sh
+units_in=("$1") policy=$1/policy-rc.d
+apt() { sh -c "$1" || fail "apt failed"; }
+without_services apt "$2"
+"""
+
+
+def install(systemd: Path, command: str) -> tuple[int, str]:
+    """Run a command as apt is run on a machine whose /etc/systemd is `systemd`; what is said of it."""
+    done = run(["bash", "-c", f"cd {ROOT}; {MACHINE}", "script/test", systemd, command], check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_what_is_installed_is_neither_started_nor_left_enabled(tmp_path: Path, code: int) -> None:
+    wants = tmp_path / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / "mine.service").symlink_to("/lib/systemd/system/mine.service")
+    apt = f"{tmp_path}/policy-rc.d; test $? = 101 && ln -s /lib/new.socket {wants}/new.socket; exit {code}"
+    exit_code, said = install(tmp_path, apt)
+    assert (exit_code == 0) is (code == 0)
+    assert "new.socket" in said
+    assert [path.name for path in wants.iterdir()] == ["mine.service"]
+    assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_a_machines_own_rule_about_starting_services_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 104\n")
+    assert install(tmp_path, "true") == (0, "")
+    assert "104" in policy.read_text()
+
+
 def test_the_demo_tells_the_story_of_a_real_container() -> None:
     story = run(DEMO, env={"COLUMNS": "200"}).stdout
     for line in readmes_first_screen():

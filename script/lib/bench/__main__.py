@@ -26,6 +26,8 @@ from sizes import FULL, SMOKE  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sizes import Sizes
+
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
@@ -40,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="another directory with plugins to measure; the types of its main and IPAM plugin (macvlan, dhcp)",
     )
     words.add_argument(
-        "--rows", default=",".join(MEASURES), help=f"which rows: some of {', '.join(MEASURES)}"
+        "--rows", default=list(MEASURES), type=some_rows, help=f"which rows: some of {', '.join(MEASURES)}"
     )
     words.add_argument("--profile", action="store_true", help="where an ADD's time goes, step by step")
     words.add_argument("--compare-faults", action="store_true", help="what each peer does when things break")
@@ -54,6 +56,15 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
+def some_rows(text: str) -> list[str]:
+    """The names in `a,b`. Raises ArgumentTypeError for one that there is not."""
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(MEASURES)):
+        known = ", ".join(MEASURES)
+        raise argparse.ArgumentTypeError(f"there is no row {', '.join(map(repr, unknown))}, but {known}")
+    return names
+
+
 def main(arguments: Sequence[str]) -> int:
     asked = parser().parse_args(arguments)
     references = [debian(), *asked.peer]
@@ -64,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked.compare_faults or asked.smoke:
         show(asked, "faults", compare_faults(references, quick=asked.smoke))
     if asked.smoke or not (asked.profile or asked.compare_faults):
-        wanted = [name for name in MEASURES if name in asked.rows.split(",")]
+        wanted = [name for name in MEASURES if name in asked.rows]
         if "podman-5" in wanted and asked.smoke and missing():
             print(f"left out: podman-5 ({missing()})", file=sys.stderr)
             wanted.remove("podman-5")
@@ -79,7 +90,7 @@ def show(asked: argparse.Namespace, name: str, text: str) -> None:
         report.put_into(PAGE, name, text)
 
 
-def results(asked: argparse.Namespace, wanted: list[str], references: list[Reference], sizes: object) -> None:
+def results(asked: argparse.Namespace, wanted: list[str], references: list[Reference], sizes: Sizes) -> None:
     about = report.machine()
     rows: list[dict[str, Any]] = []
     for name in wanted:

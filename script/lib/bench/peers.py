@@ -67,7 +67,8 @@ class Reference:
         if form is None:
             raise ValueError(f"{text!r} is not NAME=DIR[:MAIN[:IPAM]]")
         name, folder, main, ipam = form.groups()
-        found = cls(name=name, folder=Path(folder), main=main or cls.main, ipam=ipam or cls.ipam)
+        types = {word: type_ for word, type_ in (("main", main), ("ipam", ipam)) if type_}
+        found = cls(name=name, folder=Path(folder), **types)
         for plugin in (found.main, found.ipam):
             if not (found.folder / plugin).exists():
                 raise ValueError(f"there is no {found.folder / plugin}")

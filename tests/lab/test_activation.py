@@ -6,13 +6,14 @@ sockets itself, as systemd would.
 
 from __future__ import annotations
 
+import shlex
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from lab import eventually
+from lab import eventually, hardened
 from lab.cni import netconf
 from lab.daemon import HOOKNET, RUN_DIR, START_WITHIN
 from lab.process import Program
@@ -29,11 +30,17 @@ CNI, CONTROL = RUN_DIR / "cni.sock", RUN_DIR / "control.sock"
 BURST = 50
 
 
+def daemon(host: Host) -> list[str]:
+    """Its command. What confines it becomes it: systemd's LISTEN_PID stays true."""
+    state = host.folder / "state"
+    confined = hardened.confinement(RUN_DIR, state)
+    return [*confined, str(HOOKNET), "daemon", f"--state-dir={state}", "--podman-url="]
+
+
 def activated(host: Host, *words: str | Path) -> Program:
     """A daemon that starts when somebody calls."""
     RUN_DIR.mkdir(mode=0o755, exist_ok=True)
-    daemon = [HOOKNET, "daemon", f"--state-dir={host.folder}/state", "--podman-url="]
-    program = host.program(ACTIVATE, *words, *daemon, log="activated.log")
+    program = host.program(ACTIVATE, *words, *daemon(host), log="activated.log")
     program.wait_for("Listening on")
     return program
 
@@ -85,9 +92,8 @@ class Holder:
         """bash puts the sockets where they are looked for, and becomes the daemon: LISTEN_PID is its own."""
         first, second = (line.fileno() for line in self.sockets)
         take = f"exec 3<&{first} 4<&{second}; LISTEN_FDS=2 LISTEN_FDNAMES=cni:control LISTEN_PID=$$ exec"
-        daemon = f"{HOOKNET} daemon --state-dir={self.host.folder}/state --podman-url="
         return Program(
-            [*self.host.netns.enter, "bash", "-c", f"{take} {daemon}"],
+            [*self.host.netns.enter, "bash", "-c", f"{take} {shlex.join(daemon(self.host))}"],
             self.host.folder / "held.log",
             inherit=[first, second],
         )

@@ -145,7 +145,7 @@ def daemon_with(
     config = "".join(
         BUDGETS.format(name=name, on_failure=on_failure) for name in plugins if name != "witness"
     )
-    daemon = host.daemon(config, env={"PYTHONPATH": str(site), **env})
+    daemon = host.daemon(config, env={"PYTHONPATH": str(site), **env}, writable=[tmp_path])
     daemon.start()
     return daemon
 

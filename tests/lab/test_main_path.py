@@ -267,7 +267,7 @@ def test_a_plugin_that_is_installed_as_a_package_of_its_own_sees_and_changes(
 ) -> None:
     installed = pip_install(make_wheel(tmp_path, "witness", WITNESS), tmp_path / "site")
     diary = tmp_path / "diary"
-    started(host, env={"PYTHONPATH": str(installed), "WITNESS": str(diary)})
+    started(host, env={"PYTHONPATH": str(installed), "WITNESS": str(diary)}, writable=[tmp_path])
     host.conflist("lan", HOOKNET_MAIN)
     container = host.podman.start("web", network="lan")
     [lease] = lan.server.leases()
@@ -303,7 +303,7 @@ def test_a_plugin_is_told_the_aliases_where_the_network_declares_the_capability(
 ) -> None:
     installed = pip_install(make_wheel(tmp_path, "listener", LISTENER), tmp_path / "site")
     heard = tmp_path / "heard"
-    started(host, env={"PYTHONPATH": str(installed), "HEARD": str(heard)})
+    started(host, env={"PYTHONPATH": str(installed), "HEARD": str(heard)}, writable=[tmp_path])
     host.conflist("lan", {**HOOKNET_MAIN, "capabilities": {"aliases": True}})
     host.podman.start("web", "--network-alias=db", "--network-alias=cache", network="lan")
     assert heard.read_text().splitlines() == ["db,cache"]
@@ -311,7 +311,9 @@ def test_a_plugin_is_told_the_aliases_where_the_network_declares_the_capability(
 
 def test_who_changed_the_request_is_told(lan: Lan, host: Host, tmp_path: Path) -> None:
     installed = pip_install(make_wheel(tmp_path, "witness", WITNESS), tmp_path / "site")
-    daemon = started(host, env={"PYTHONPATH": str(installed), "WITNESS": str(tmp_path / "diary")})
+    daemon = started(
+        host, env={"PYTHONPATH": str(installed), "WITNESS": str(tmp_path / "diary")}, writable=[tmp_path]
+    )
     host.conflist("lan", HOOKNET_MAIN)
     host.podman.start("web", network="lan")
     [lease] = daemon.leases()

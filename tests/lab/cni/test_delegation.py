@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +12,7 @@ from lab import eventually
 from lab.cni import netconf
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from lab import Daemon, Host, Lan, Sandbox
 
@@ -33,6 +35,15 @@ case $CNI_COMMAND in
 ADD) echo '{{"cniVersion":"1.1.0","ips":[{{"address":"192.0.2.20/24"}}],"routes":[]}}' ;;
 esac
 """
+
+
+@pytest.fixture
+def networks(world: Path) -> Iterator[Path]:
+    """Where IPAM plugins keep their files: the one place that the unit lets them write to."""
+    folder = Path("/var/lib/cni/delegated")
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def host_local(lan: Lan, folder: Path, **more: Any) -> dict[str, Any]:
@@ -92,20 +103,20 @@ def test_static_addresses_are_set_with_their_routes(
 
 @EITHER
 def test_host_local_gives_one_of_each_family_and_del_frees_both(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path, plugin: str
+    lan: Lan, host: Host, daemon: Daemon, networks: Path, plugin: str
 ) -> None:
-    config, sandbox = netconf(type_=plugin, ipam=host_local(lan, tmp_path)), host.cni.sandbox()
+    config, sandbox = netconf(type_=plugin, ipam=host_local(lan, networks)), host.cni.sandbox()
     added = host.cni.add(config, sandbox)
     assert sandbox.interfaces() == [IPv4Interface(f"{lan.address(50)}/24")] == [added.interface]
     assert len(ipv6(sandbox)) == 1
     assert {route for route, _ in routes(sandbox, "-4") | routes(sandbox, "-6")} == {"default"}
-    assert len(reserved(tmp_path)) == 2
+    assert len(reserved(networks)) == 2
     assert sandbox.ping(lan.address(1))
     assert host.cni.check(config, sandbox, added).code == 0
     [shown] = daemon.leases()
     assert (shown["container"], shown["network"], shown["address"]) == (sandbox.name, "lan", None)
     host.cni.delete(config, sandbox)
-    assert reserved(tmp_path) == set()
+    assert reserved(networks) == set()
     assert sandbox.links() == set()
     assert lan.server.leases() == []
 
@@ -126,16 +137,16 @@ def test_a_network_that_has_only_ipv6_is_checked_and_kept(
 
 @pytest.mark.parametrize("version", ["0.2.0", "0.4.0"])
 def test_a_delegate_speaks_the_version_of_its_network(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path, version: str
+    lan: Lan, host: Host, daemon: Daemon, networks: Path, version: str
 ) -> None:
-    config = netconf(version=version, ipam=host_local(lan, tmp_path))
+    config = netconf(version=version, ipam=host_local(lan, networks))
     sandbox = host.cni.sandbox()
     added = host.cni.add(config, sandbox)
     assert added.output["cniVersion"] == version
     assert sandbox.interfaces() == [added.interface]
     assert len(ipv6(sandbox)) == 1
     host.cni.delete(config, sandbox)
-    assert reserved(tmp_path) == set()
+    assert reserved(networks) == set()
 
 
 def test_podmans_own_macvlan_network_with_a_subnet_works_unchanged(
@@ -162,9 +173,9 @@ def test_podmans_own_macvlan_network_with_a_subnet_works_unchanged(
 
 
 def test_check_sees_a_missing_address_and_a_lost_reservation(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    config, sandbox = netconf(ipam=host_local(lan, tmp_path)), host.cni.sandbox()
+    config, sandbox = netconf(ipam=host_local(lan, networks)), host.cni.sandbox()
     added = host.cni.add(config, sandbox)
     [six] = ipv6(sandbox)
     sandbox.ip("address", "delete", str(six), "dev", "eth0")
@@ -173,7 +184,7 @@ def test_check_sees_a_missing_address_and_a_lost_reservation(
     assert str(six) in error["details"]
     sandbox.ip("address", "add", str(six), "dev", "eth0", "nodad")
     assert host.cni.check(config, sandbox, added).code == 0
-    for path in (tmp_path / "lan").glob("[0-9]*"):
+    for path in (networks / "lan").glob("[0-9]*"):
         path.unlink()
     assert "host-local" in host.cni.check(config, sandbox, added).error["msg"]
     host.cni.delete(config, sandbox)
@@ -224,45 +235,45 @@ def test_addresses_of_another_plugin_are_announced_and_will_be_again(
 
 
 def test_a_delegate_that_has_no_address_left_fails_the_add_and_nothing_stays(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    config = netconf(ipam=host_local(lan, tmp_path))
+    config = netconf(ipam=host_local(lan, networks))
     first, second, third = (host.cni.sandbox() for _ in range(3))
     for sandbox in (first, second):
         host.cni.add(config, sandbox)
-    before = reserved(tmp_path)
+    before = reserved(networks)
     reply = host.cni.call("ADD", config, third)
     assert "host-local" in reply.error["msg"]
     assert third.links() == set()
-    assert reserved(tmp_path) == before, "what the failed ADD took of the other family is free again"
+    assert reserved(networks) == before, "what the failed ADD took of the other family is free again"
     assert len(daemon.leases()) == 2
     host.cni.delete(config, first)
     host.cni.add(config, third)
 
 
 def test_a_repeated_add_fails_and_the_live_containers_address_stays_reserved(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    config, sandbox = netconf(ipam=host_local(lan, tmp_path)), host.cni.sandbox()
+    config, sandbox = netconf(ipam=host_local(lan, networks)), host.cni.sandbox()
     added = host.cni.add(config, sandbox)
-    before = reserved(tmp_path)
+    before = reserved(networks)
     assert host.cni.call("ADD", config, sandbox).error["code"] == 102
-    assert reserved(tmp_path) == before
+    assert reserved(networks) == before
     assert host.cni.check(config, sandbox, added).code == 0
     host.cni.delete(config, sandbox)
-    assert reserved(tmp_path) == set()
+    assert reserved(networks) == set()
 
 
 def test_a_del_that_met_no_daemon_frees_the_address_later(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    config, sandbox = netconf(ipam=host_local(lan, tmp_path)), host.cni.sandbox()
+    config, sandbox = netconf(ipam=host_local(lan, networks)), host.cni.sandbox()
     host.cni.add(config, sandbox)
     daemon.stop()
     host.cni.delete(config, sandbox)
-    assert len(reserved(tmp_path)) == 2
+    assert len(reserved(networks)) == 2
     daemon.start()
-    eventually(lambda: reserved(tmp_path) == set(), what="the tombstone is collected")
+    eventually(lambda: reserved(networks) == set(), what="the tombstone is collected")
     eventually(lambda: sandbox.links() == set(), what="the link is gone")
     assert daemon.leases() == []
 
@@ -278,9 +289,9 @@ def test_a_plugin_that_is_not_there_is_named(lan: Lan, host: Host, daemon: Daemo
 
 
 def test_every_verb_is_passed_on_with_the_whole_configuration(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    diary = recorder(host, tmp_path)
+    diary = recorder(host, networks)
     config = netconf(version="1.1.0", ipam={"type": "recorder", "answer": 42})
     sandbox = host.cni.sandbox()
     added = host.cni.add(config, sandbox)
@@ -296,9 +307,9 @@ def test_every_verb_is_passed_on_with_the_whole_configuration(
 
 
 def test_a_delegates_refusal_is_passed_on_with_its_own_code(
-    lan: Lan, host: Host, daemon: Daemon, tmp_path: Path
+    lan: Lan, host: Host, daemon: Daemon, networks: Path
 ) -> None:
-    diary = recorder(host, tmp_path)
+    diary = recorder(host, networks)
     config = netconf(version="1.1.0", ipam={"type": "recorder"})
     sandbox = host.cni.sandbox()
     added = host.cni.add(config, sandbox)

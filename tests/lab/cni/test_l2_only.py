@@ -59,7 +59,9 @@ def test_a_container_leases_by_its_own_client(
 ) -> None:
     diary = tmp_path / "diary"
     installed = pip_install(make_wheel(tmp_path, "witness", WITNESS), tmp_path / "site")
-    daemon = host.following_daemon(env={"PYTHONPATH": search_path(installed), "WITNESS": str(diary)})
+    daemon = host.following_daemon(
+        env={"PYTHONPATH": search_path(installed), "WITNESS": str(diary)}, writable=[tmp_path]
+    )
     daemon.start()
     host.conflist("plain", plugin)
     container = host.podman.start(

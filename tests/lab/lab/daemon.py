@@ -7,6 +7,7 @@ every world has its own /run. Another run folder makes room for another daemon, 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,11 @@ START_WITHIN = 20.0
 """Seconds from start to `ready`: a loaded machine with two cores imports slowly."""
 
 
-OF_PLUGINS = (Path("/tmp"), Path("/mnt"))
-"""Where the plugins and the programs of tests write, which a hardened daemon may too."""
-
-
 class Daemon(Program):
-    """`hooknet daemon`, and the command line that talks to it."""
+    """`hooknet daemon`, and the command line that talks to it.
+
+    `writable`: where a test's own plugins and programs write; a hardened daemon may too, as by a drop-in of its unit.
+    """
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Daemon(Program):
         run_dir: Path = RUN_DIR,
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
+        writable: Sequence[Path] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.netns = netns
@@ -51,16 +52,13 @@ class Daemon(Program):
         self.config.write_text(config, encoding="utf-8")
         self.run_dir = run_dir
         self.state_dir = folder / "state"
-        command: list[str | Path] = [*netns.enter, *self._confinement(), HOOKNET, "daemon"]
+        command: list[str | Path] = [*netns.enter]
+        command += [*hardened.confinement(run_dir, self.state_dir, *writable), HOOKNET, "daemon"]
         command += [f"--config={self.config}"]
         command += [f"--run-dir={run_dir}", f"--state-dir={self.state_dir}"]
         command += [f"--podman-url={podman_url}"] if podman_url else []
         command += arguments
         super().__init__(command, folder / "daemon.log", env=env)
-
-    def _confinement(self) -> list[str]:
-        """With HOOKNET_LAB_HARDENED=1: the unit's capabilities and mounts."""
-        return hardened.prefix(self.run_dir, self.state_dir, *OF_PLUGINS) if hardened.wanted() else []
 
     @property
     def cni_socket(self) -> Path:
@@ -118,6 +116,12 @@ class Daemon(Program):
 
     def threads(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def peak_memory(self) -> int:
+        """The most that it ever had resident, in bytes."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(kilobytes) << 10
 
 
 def install_shims(folder: Path) -> Path:

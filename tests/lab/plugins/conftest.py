@@ -32,10 +32,9 @@ def plugged(lab: Lab) -> Callable[..., tuple[Lan, Host]]:
 def serving() -> Callable[[Host, str], Daemon]:
     """`serving(host, config)`: a daemon with this hooknet.toml that follows the host's podman, serving."""
 
-    def serving(host: Host, config: str, *, follow_podman: bool = False) -> Daemon:
-        if follow_podman:
-            host.podman.service()
-        daemon = host.daemon(config, podman_url=host.podman.url if follow_podman else None)
+    def serving(host: Host, config: str, *, follow_podman: bool = False, **how: Any) -> Daemon:
+        make = host.following_daemon if follow_podman else host.daemon
+        daemon = make(config, **how)
         daemon.start()
         return daemon
 

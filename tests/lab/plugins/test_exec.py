@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -39,6 +40,12 @@ class Programs:
 
     def written(self) -> list[str]:
         return self.diary.read_text().splitlines() if self.diary.exists() else []
+
+
+@pytest.fixture
+def serving(serving):
+    """Its programs write what they saw beside themselves."""
+    return functools.partial(serving, writable=[PLACE])
 
 
 @pytest.fixture

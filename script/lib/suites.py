@@ -21,15 +21,22 @@ LIVES_AND_FAULTS = sorted(
     str(path) for kind in ("dhcp", "faults") for path in Path("tests/lab").glob(f"test_{kind}_*.py")
 )
 MORE = ["tests/lab/cni", "tests/lab/netavark", "tests/lab/plugins"]
-HARDENED = ["tests/lab/test_hardened.py"]
+HARDENED = "tests/lab/test_hardened_scenarios.py"
 SUITES = {
     "unit": ["tests/unit", "tests/sim", "tests/docs"],
-    "lab": ["tests/lab", *(f"--ignore={path}" for path in (*LIVES_AND_FAULTS, *MORE, *HARDENED))],
+    "lab": ["tests/lab", *(f"--ignore={path}" for path in (*LIVES_AND_FAULTS, *MORE, HARDENED))],
     "lives and faults": LIVES_AND_FAULTS,
     "more lab": [*MORE, "tests/crash"],
-    "hardened": HARDENED,
 }
-"""What each run is given. Of about the same length, but for the sweep, which with --long repeats the others."""
+"""What each run is given. Of about the same length."""
+LONG_SUITES = {
+    "hardened, files": [HARDENED, "-k", "every_file"],
+    "hardened, folders": [HARDENED, "-k", "every_folder"],
+}
+"""What --long adds: the lab once more, as the unit runs it."""
+PATIENT = {"unit"}
+"""Waits for nothing but the processor, and leaves it to those that have deadlines."""
+SLOWEST = 10
 COUNTED = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 NO_TESTS = 5
@@ -47,16 +54,9 @@ class Suite:
 
     def start(self, *more: str) -> None:
         self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - read by finish
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            *self.words,
-            *self.long,
-            "-o",
-            f"cache_dir={self.cache}",
-            *more,
-        ]
+        pytest = [*(["nice"] if self.name in PATIENT else []), sys.executable, "-m", "pytest"]
+        reports = [f"--durations={SLOWEST}", "-o", f"cache_dir={self.cache}"]
+        command = [*pytest, *self.words, *self.long, *reports, *more]
         self.process = subprocess.Popen(command, stdout=self.said, stderr=subprocess.STDOUT, text=True)
 
     def finish(self) -> str:
@@ -93,8 +93,8 @@ def once_more(suite: Suite, text: str) -> list[str]:
 def main() -> int:
     long = ["--long"] if "--long" in sys.argv[1:] else []
     suites = [
-        Suite(name, words, long, cache=f".cache/pytest-{name.replace(' ', '-')}")
-        for name, words in SUITES.items()
+        Suite(name, words, long, cache=f".cache/pytest-{re.sub('[, ]+', '-', name)}")
+        for name, words in (SUITES | LONG_SUITES if long else SUITES).items()
     ]
     for suite in suites:
         suite.start()
@@ -102,6 +102,8 @@ def main() -> int:
     flaky = [name for suite in suites if suite.bad for name in once_more(suite, texts[suite.name])]
     for name in flaky:
         print(f"FLAKY {name}")
+    if flaky:
+        print(f"{len(flaky)} of those that passed are flaky: they failed first, and passed alone")
     total = {
         kind: sum(suite.counts[kind] for suite in suites) for kind in ("passed", "failed", "error", "skipped")
     }

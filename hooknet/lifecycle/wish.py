@@ -55,7 +55,7 @@ class Wishes:
             attachment, wish, lambda: services.podman.lookup(request.key.container_id)
         )
         request.timing.mark("hooks")
-        asked = await self._settle_identity(request, folded.request)
+        asked = await self._settle_identity(request, self._at_its_address(request, wish, folded.request))
         check(asked)
         entry = Entry(self._record(request, attachment, netns, parent, asked, folded.changed_by), settings)
         entry.timing = request.timing
@@ -128,9 +128,22 @@ class Wishes:
         """The address of this identity, or of the one that it was when its network had another name."""
         for network in (request.key.network, *request.formerly):
             identity = self._identity(request, settings, name, mac, network)
-            if (text := self._services.memory.get((network, identity))) is not None:
-                return IPv4Address(text)
+            if (address := self._had(network, identity)) is not None:
+                return address
         return None
+
+    def _at_its_address(
+        self, request: AttachRequest, wish: LeaseRequest, folded: LeaseRequest
+    ) -> LeaseRequest:
+        """A plugin that gave it another identity, and no address, means the address of that one."""
+        if folded.client_id == wish.client_id or folded.requested_address != wish.requested_address:
+            return folded
+        address = request.requested_address or self._had(request.key.network, folded.client_id)
+        return replace(folded, requested_address=address)
+
+    def _had(self, network: str, identity: bytes) -> IPv4Address | None:
+        text = self._services.memory.get((network, identity))
+        return IPv4Address(text) if text is not None else None
 
     async def _settle_identity(self, request: AttachRequest, asked: LeaseRequest) -> LeaseRequest:
         """Two live attachments never share an identity: the newcomer falls back to its own id."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hooknet.doctor.checks import Check
     from hooknet.doctor.findings import Finding
 
+PATIENCE = 10.0
+"""Seconds for the daemon's own report."""
+
 MARKS = {"ok": "ok  ", "note": "note", "problem": "BAD ", "skipped": "?   "}
 
 
@@ -35,11 +38,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from hooknet.cli.client import ControlClient
     from hooknet.doctor.checks import examine
     from hooknet.doctor.networks import Place, places
     from hooknet.doctor.this_host import ThisHost
 
-    client = reading.client(args)
+    client = ControlClient(args.run_dir, timeout=PATIENCE)
     host = ThisHost(lambda: client.get("/v1/status"), args.run_dir)
     looked_at = [Place(args.parent)] if args.parent else places(host)
     found: list[dict[str, Any]] = []

@@ -10,6 +10,8 @@ from hooknet.doctor.doors import HOOKNET, check_proxy, server_of_proxy
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
 from hooknet.doctor.plugins import is_shim, read_conf
+from hooknet.doctor.units import comes_up, sleeps
+from hooknet.errors import HooknetError
 from hooknet.install.containers_conf import TABLES_SINCE, VARIABLE
 from hooknet.shim.install import PLUGIN
 
@@ -102,11 +104,21 @@ def check_events(host: Host) -> Iterator[Finding]:
             yield ok(f"podman's events can be followed on {SOCKET}")
         case Line.DENIED:
             yield skipped(f"{SOCKET} may be opened by root only", todo="sudo hooknet doctor")
-        case Line.MISSING | Line.DEAD:
+        case Line.MISSING | Line.DEAD if not daemon_tells(host):
             yield note(
                 f"podman's socket {SOCKET} is not served",
                 todo="systemctl enable --now podman.socket"
                 if host.root.has_systemd
                 else f"podman system service -t 0 unix://{SOCKET}",
-                why="its events tell of containers that went without a DEL; without them it takes up to a minute",
+                why="its events tell at once of containers that went without a DEL; else hooknet looks once a minute",
             )
+
+
+def daemon_tells(host: Host) -> bool:
+    """Whether a daemon that runs has said the same of itself."""
+    if sleeps(host) or not comes_up(host):
+        return False
+    try:
+        return any(str(SOCKET) in one["what"] for one in host.status()["problems"])
+    except HooknetError:
+        return False

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hooknet.doctor.findings import Finding, from_error, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
-from hooknet.doctor.systemd import Shown
-from hooknet.doctor.units import REFERENCE_SOCKET, serving, sleeps
+from hooknet.doctor.systemd import Shown, show
+from hooknet.doctor.units import REFERENCE_SOCKET, Serving, comes_up, serving, sleeps
 from hooknet.errors import HooknetError
 from hooknet.install import units
 from hooknet.install.units import SERVICE
@@ -23,17 +23,25 @@ def check_daemon(host: Host) -> Iterator[Finding]:
     cni, control = found.cni, host.run_dir / "control.sock"
     line = host.line(cni)
     if line in {Line.MISSING, Line.DEAD}:
+        yield problem(f"no daemon listens on {cni}", todo=how_to_start(host, found), why=line.value)
+        return
+    if not comes_up(host):
         yield problem(
-            f"no daemon listens on {cni}",
-            todo=f"systemctl start {(*found.sockets, found.service)[0]}"
-            if host.root.has_systemd
-            else "start it: hooknet daemon",
-            why=line.value,
+            f"the daemon does not come up: {found.service} is {show(host, found.service).get('ActiveState')}",
+            todo=f"journalctl -u {found.service} says why; if it starts just now, look again",
         )
         return
     if line is Line.DENIED:
         yield skipped(f"{cni} may be opened by root only", todo="sudo hooknet doctor")
     yield from check_status(host, control)
+
+
+def how_to_start(host: Host, found: Serving) -> str:
+    if not host.root.has_systemd:
+        return "start it: hooknet daemon"
+    unit = (*found.sockets, found.service)[0]
+    is_there = show(host, unit).get("LoadState") == "loaded"
+    return f"systemctl start {unit}" if is_there else "hooknet install"
 
 
 def check_status(host: Host, control: Path) -> Iterator[Finding]:

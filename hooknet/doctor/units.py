@@ -55,6 +55,13 @@ def sleeps(host: Host) -> bool:
     return held and show(host, found.service).get("ActiveState") == "inactive"
 
 
+def comes_up(host: Host) -> bool:
+    """Whether the service runs, where systemd starts it: nobody answers behind a socket that only systemd holds."""
+    found = serving(host)
+    held = host.root.has_systemd and any(is_active(host, name) for name in found.sockets)
+    return not held or is_active(host, found.service)
+
+
 def check_units(host: Host) -> Iterator[Finding]:
     """Installed, enabled, listening, not failing; and nobody in the place of netavark's proxy but hooknet."""
     if not host.root.has_systemd:
@@ -62,16 +69,18 @@ def check_units(host: Host) -> Iterator[Finding]:
         return
     found = serving(host)
     netavarks = (NETAVARK_SOCKET,) if host.root.exists(FOLDER / NETAVARK_SOCKET) else ()
-    for name in (*found.sockets, *netavarks):
-        yield about_socket(name, show(host, name))
-    yield about_service(found, show(host, found.service))
+    states = {name: show(host, name) for name in (*found.sockets, *netavarks, found.service)}
+    missing = [name for name, state in states.items() if state.get("LoadState") != "loaded"]
+    if missing:
+        yield problem(f"systemd has no {', '.join(missing)}", todo="hooknet install")
+    for name, state in states.items():
+        if name not in missing:
+            yield about_service(found, state) if name == found.service else about_socket(name, state)
     if netavarks or proxy_is_configured(host):
         yield from check_netavarks_proxy(host)
 
 
 def about_socket(name: str, state: Mapping[str, str]) -> Finding:
-    if state.get("LoadState") != "loaded":
-        return problem(f"systemd has no {name}", todo="hooknet install")
     if state.get("ActiveState") != "active":
         return problem(
             f"{name} is {state.get('ActiveState')}",
@@ -87,8 +96,6 @@ def about_socket(name: str, state: Mapping[str, str]) -> Finding:
 
 def about_service(found: Serving, state: Mapping[str, str]) -> Finding:
     name = found.service
-    if state.get("LoadState") != "loaded":
-        return problem(f"systemd has no {name}", todo="hooknet install")
     if state.get("SubState") in FAILING:
         return problem(
             f"{name} fails ({state.get('Result')}), and is tried again ({state.get('NRestarts')} times by now)",

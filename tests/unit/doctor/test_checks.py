@@ -164,7 +164,10 @@ def test_drop_ins_that_another_directory_hides(host, findings):
 
 def test_units_that_are_not_there(host, findings):
     host.systemd = {}
-    assert {found.todo for found in findings("units")} == {"hooknet install"}
+    host.lines["/run/hooknet/cni.sock"] = Line.MISSING
+    [found] = findings("units")
+    assert found.what == "systemd has no hooknet.socket, hooknet-control.socket, hooknet.service"
+    assert [found.todo, *(one.todo for one in findings("daemon"))] == ["hooknet install"] * 2
 
 
 @pytest.mark.parametrize(
@@ -183,6 +186,24 @@ def test_units_that_do_badly(host, findings, changed, todo):
     host.use_systemd(**changed)
     [found] = findings("units")
     assert todo in found.todo
+
+
+def test_a_daemon_that_does_not_come_up_is_not_waited_for(host, findings):
+    host.use_systemd(service={"ActiveState": "activating", "SubState": "start"})
+    [found] = findings("daemon")
+    assert "hooknet.service is activating" in found.what
+    assert "status" not in host.asked
+
+
+def test_what_the_daemon_says_of_podmans_socket_is_not_said_twice(host, findings):
+    host.lines["/run/podman/podman.sock"] = Line.MISSING
+    said = {
+        "what": "podman's events at unix:///run/podman/podman.sock are not followed",
+        "why": "",
+        "todo": "x",
+    }
+    host.daemon = {**host.daemon, "problems": [said]}
+    assert [found.what for found in findings()] == [said["what"]]
 
 
 def test_without_systemd_it_can_not_be_told(host, findings):

@@ -18,7 +18,6 @@ class Kind(Enum):
 
     INCOMPATIBLE_VERSION = "incompatible-version"
     UNSUPPORTED_FIELD = "unsupported-field"
-    UNKNOWN_CONTAINER = "unknown-container"
     BAD_ENVIRONMENT = "bad-environment"
     IO = "io"
     UNDECODABLE = "undecodable"
@@ -59,7 +58,6 @@ EXIT_NOT_FOUND = 4
 CODES: dict[Kind, Codes] = {
     Kind.INCOMPATIBLE_VERSION: Codes(1, EXIT_USAGE, 400),
     Kind.UNSUPPORTED_FIELD: Codes(2, EXIT_USAGE, 400),
-    Kind.UNKNOWN_CONTAINER: Codes(3, EXIT_NOT_FOUND, 404),
     Kind.BAD_ENVIRONMENT: Codes(4, EXIT_USAGE, 400),
     Kind.IO: Codes(5),
     Kind.UNDECODABLE: Codes(6, EXIT_USAGE, 400),

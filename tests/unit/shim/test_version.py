@@ -99,6 +99,14 @@ def test_dhcp_daemon_says_which_flags_it_does_not_take(make_shim, daemon):
     assert b"-broadcast" in answer.stderr
 
 
+@pytest.mark.parametrize("words", [("-socketpath", "/x.sock"), ("--socketpath=/x.sock",), ("-socketpath",)])
+def test_dhcp_daemon_says_what_to_do_for_a_socket_of_another_path(make_shim, daemon, words):
+    answer = run(make_shim("dhcp", daemon=daemon), "daemon", *words, env={})
+    assert answer.returncode == 0
+    [line] = answer.stderr.decode().splitlines()
+    assert "let a systemd socket unit hand that path over" in line
+
+
 def test_dhcp_daemon_says_when_there_is_none(make_shim):
     answer = run(make_shim("dhcp", daemon=Path("/nonexistent/hooknet")), "daemon", env={})
     assert answer.returncode == 127

@@ -25,6 +25,7 @@ from hooknet.hooks.loading import Loader
 from hooknet.testing.plugins import MemoryOutbox
 
 DEADLINE = 10.0
+sys.path.insert(0, str(Path(__file__).parent))  # tests share sample_plugins
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,7 +28,7 @@ def check_shims(host: Host) -> Iterator[Finding]:
     found = first(host, conf, PLUGIN)
     if found is not None:
         yield from check_shim(host, found)
-    elif not drivers:
+    elif conf.plugin_dirs or not drivers:
         yield problem(
             f"podman finds no CNI plugin {PLUGIN}",
             todo="hooknet install",

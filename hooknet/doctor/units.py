@@ -121,10 +121,12 @@ def check_netavarks_proxy(host: Host) -> Iterator[Finding]:
     theirs = [
         unit for unit in (f"{NETAVARKS_PROXY}.socket", f"{NETAVARKS_PROXY}.service") if in_use(host, unit)
     ]
+    by_socket = host.root.exists(FOLDER / NETAVARK_SOCKET)
     if theirs:
         yield problem(
             f"netavark's own dhcp-proxy is in hooknet's place, now or after a reboot: {', '.join(theirs)}",
-            todo=f"systemctl disable --now {' '.join(theirs)}, and then: hooknet install --netavark",
+            todo=f"systemctl disable --now {' '.join(theirs)}, and then: "
+            + ("hooknet install --netavark" if by_socket else f"systemctl restart {SERVICE}"),
         )
 
 

@@ -93,7 +93,7 @@ def test_netavarks_proxy_that_came_back_beside_ours(host, findings, changed):
     host.systemd[THEIRS] = {**UNIT, **changed}
     [found] = findings("units")
     assert found.verdict is Verdict.PROBLEM
-    assert f"systemctl disable --now {THEIRS}" in found.todo
+    assert found.todo == f"systemctl disable --now {THEIRS}, and then: hooknet install --netavark"
 
 
 def test_a_broken_configuration_opens_no_door(host, said):
@@ -109,5 +109,14 @@ def test_a_driver_that_lost_its_daemon_is_told(host, findings, driver):
 
 
 def test_where_podman_has_no_directory_for_cni_the_driver_is_enough(host, findings, driver):
+    (host.tree / "usr/local/libexec/cni/hooknet").unlink()
+    assert [found.todo for found in findings("shims")] == ["hooknet install"]
     host.write("etc/containers/containers.conf", "[network]\ncni_plugin_dirs = []\n")
     assert findings("shims") == []
+
+
+def test_a_configured_proxy_that_netavarks_keeps_out(host, findings):
+    use_proxy_by_configuration(host)
+    host.systemd[THEIRS] = UNIT
+    [found] = findings("units")
+    assert found.todo == f"systemctl disable --now {THEIRS}, and then: systemctl restart hooknet.service"

@@ -31,6 +31,7 @@ Acd = Literal["off", "optimistic", "strict"]
 Scope = Literal["host", "fleet"]
 Suppressible = Literal["gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast"]
 
+SECTIONS = ("daemon", "netavark", "network", "plugins", "podman")
 SUPPRESSIBLE: tuple[str, ...] = ("gateway", "routes", "dns", "mtu", "ntp", "search", "domain", "broadcast")
 REMEDIES = {
     errno.EACCES: "only root may read it: run this as root",
@@ -88,6 +89,9 @@ class NetworkSettings:
             raise bad_value("lease_time", self.lease_time, '1 to 4294967294 seconds, or "infinite"')
         if self.metric is not None and not 0 <= self.metric <= 0xFFFFFFFF:  # noqa: PLR2004
             raise bad_value("metric", self.metric, "0 to 4294967295")
+
+
+SETTINGS_OF_ONE = frozenset(field.name for field in fields(NetworkSettings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,16 +206,31 @@ def parse(text: str, where: str) -> Config:
             f"{where} is not valid TOML: {error}",
             hint="mend it there; `hooknet config check` says when it is right",
         ) from None
-    sections = {"daemon", "podman", "netavark", "plugins", "network"}
+    _require_tables(data, where)
+    _require_networks(data.get("network", {}), where)
+    plugins = dict(data.get("plugins", {}))
+    tables = {name: plugins.pop(name) for name in list(plugins) if isinstance(plugins[name], dict)}
+    return Config(
+        daemon=bind(DaemonConfig, data.get("daemon", {}), f"{where}: [daemon]"),
+        podman=bind(PodmanConfig, data.get("podman", {}), f"{where}: [podman]"),
+        netavark=bind(NetavarkConfig, data.get("netavark", {}), f"{where}: [netavark]"),
+        plugins=replace(bind(PluginsConfig, plugins, f"{where}: [plugins]"), settings=tables),
+        network=data.get("network", {}),
+    )
+
+
+def _require_tables(data: Mapping[str, Any], where: str) -> None:
     for key, value in data.items():
-        if key not in sections:
-            raise unknown_key(key, sorted(sections), where)
+        if key not in SECTIONS:
+            raise unknown_key(key, SECTIONS, where)
         if not isinstance(value, dict):
             raise HooknetError(Kind.BAD_CONFIG, f"{where}: {key} must be a table", hint=f"write [{key}]")
-    networks = data.get("network", {})
-    settings_of_one = {field.name for field in fields(NetworkSettings)}
+
+
+def _require_networks(networks: Mapping[str, Any], where: str) -> None:
+    """Each `[network.NAME]` must be right, whether it is used or not. There is none for all of them."""
     for name, settings in networks.items():
-        if name == "*" or (name.replace("-", "_") in settings_of_one and not isinstance(settings, dict)):
+        if name == "*" or (name.replace("-", "_") in SETTINGS_OF_ONE and not isinstance(settings, dict)):
             raise HooknetError(
                 Kind.BAD_CONFIG,
                 f"{where}: network.{name}: there are no settings for all networks",
@@ -222,15 +241,6 @@ def parse(text: str, where: str) -> Config:
                 Kind.BAD_CONFIG, f"{where}: network.{name} must be a table", hint=f"write [network.{name}]"
             )
         bind(NetworkSettings, settings, f"{where}: [network.{name}]")
-    plugins = dict(data.get("plugins", {}))
-    tables = {name: plugins.pop(name) for name in list(plugins) if isinstance(plugins[name], dict)}
-    return Config(
-        daemon=bind(DaemonConfig, data.get("daemon", {}), f"{where}: [daemon]"),
-        podman=bind(PodmanConfig, data.get("podman", {}), f"{where}: [podman]"),
-        netavark=bind(NetavarkConfig, data.get("netavark", {}), f"{where}: [netavark]"),
-        plugins=replace(bind(PluginsConfig, plugins, f"{where}: [plugins]"), settings=tables),
-        network=networks,
-    )
 
 
 def load(path: Path | None) -> Config:

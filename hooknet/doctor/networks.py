@@ -11,6 +11,7 @@ from typing import Any
 from hooknet.doctor.findings import Finding, note, problem
 from hooknet.doctor.host import Host
 from hooknet.doctor.plugins import first, is_shim, read_conf
+from hooknet.errors import HooknetError
 from hooknet.install import containers_conf, delegates
 from hooknet.install.containers_conf import plugins_of
 from hooknet.install.units import FOLDER, SERVICE
@@ -84,12 +85,21 @@ def check_data(host: Host) -> Iterator[Finding]:
 
 
 def places(host: Host) -> list[Place]:
-    """The interfaces that networks with DHCP hang on; where there is no network, the default route's."""
+    """The interfaces that networks with DHCP hang on; without such a network the default route's, if there is one."""
     found: dict[str | None, bool] = {}
     for place in (network.place for network in networks(host)):
         if place is not None:
             found[place.name] = place.shares_mac and found.get(place.name, True)
-    return [Place(name, shares_mac) for name, shares_mac in found.items()] or [Place(None)]
+    return [Place(name, shares_mac) for name, shares_mac in found.items()] or guessed(host)
+
+
+def guessed(host: Host) -> list[Place]:
+    """What the first network would hang on, if it names nothing."""
+    try:
+        host.parent(None)
+    except HooknetError:
+        return []
+    return [Place(None)]
 
 
 def networks(host: Host) -> Iterator[Network]:

@@ -12,7 +12,7 @@ from hooknet.doctor.host import Host, Line
 from hooknet.doctor.plugins import is_shim, read_conf
 from hooknet.doctor.units import comes_up, sleeps
 from hooknet.errors import HooknetError
-from hooknet.install.containers_conf import TABLES_SINCE, VARIABLE
+from hooknet.install.containers_conf import TABLES_SINCE, VARIABLE, ContainersConf
 from hooknet.shim.install import PLUGIN
 
 SOCKET = Path("/run/podman/podman.sock")
@@ -36,24 +36,30 @@ def check_podman(host: Host) -> Iterator[Finding]:
             "podman does not run here", todo="install podman: apt install podman, dnf install podman"
         )
         return
+    conf = read_conf(host)
+    if ran.code or version(ran.stdout) < TABLES_SINCE:
+        yield from about_tables(conf)
     if ran.code:
         yield problem(
             f"podman --version exits {ran.code}", todo="podman --version", why=last_line(ran.stderr)
         )
         return
     yield ok(ran.stdout.strip())
-    conf = read_conf(host)
     for path, text in conf.problems:
         yield problem(f"podman's {path}: {text}", todo="correct the file")
-    for path, key in conf.with_tables if version(ran.stdout) < TABLES_SINCE else ():
-        yield problem(
-            f"podman's {path}: {key} holds {{append=true}}, which this podman refuses: it does not start",
-            todo="write the list whole",
-        )
     if chosen := host.environ.get(VARIABLE):
         yield note(
             f"CONTAINERS_CONF is set here: podman reads {chosen} and nothing else",
             todo="unset it, or list hooknet's directory in that file",
+        )
+
+
+def about_tables(conf: ContainersConf) -> Iterator[Finding]:
+    """Lists that an older podman can't read: it does not even tell its version."""
+    for path, key in conf.with_tables:
+        yield problem(
+            f"podman's {path}: {key} holds {{append=true}}, which podman before 4.8 refuses: it does not start",
+            todo="write the list whole",
         )
 
 

@@ -17,6 +17,11 @@ SHOW_LINKS = "ip link shows the interfaces"
 
 def check_parents(host: Host, places: Sequence[Place]) -> Iterator[Finding]:
     """Exists, Ethernet, not wireless under a macvlan, nobody's port, up, with a carrier."""
+    if not places:
+        yield skipped(
+            "no network leases by DHCP, and there is no default route to guess from",
+            todo="name the interface: hooknet doctor --parent IF",
+        )
     for place in places:
         try:
             parent = examined(host, place)

@@ -70,7 +70,7 @@ def plan_data(planning: Planning, conf: ContainersConf) -> bool:
     needed = list(data_of(planning.root, conf, served(drop_ins)))
     planning.notes += [
         f"the network {data.network} keeps host-local's files in {data.folder}, which the daemon's unit can't be "
-        "allowed: choose a plain path outside of homes and /tmp"
+        "allowed: choose a plain path outside of homes and /tmp for its dataDir"
         for data in needed
         if not data.can_be_allowed
     ]

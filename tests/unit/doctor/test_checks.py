@@ -79,6 +79,8 @@ def test_a_configuration_that_stops_podman_4(host, findings):
     host.write("etc/containers/containers.conf", "[network]\ncni_plugin_dirs = [{append=true}]\n")
     [found] = findings("podman")
     assert "append=true" in found.what
+    host.answers["podman --version"] = Ran(1, "", "incompatible types\n")
+    assert "append=true" in findings("podman")[0].what
     host.answers["podman --version"] = Ran(0, "podman version 5.4.2\n")
     assert findings("podman") == []
 

@@ -40,6 +40,16 @@ def test_without_a_network_it_is_the_interface_of_the_default_route(host):
     assert places(host) == [Place(None)]
 
 
+def test_without_a_network_and_a_default_route_there_is_nothing_to_look_at(host, findings):
+    del host.parents[None]
+    assert places(host) == []
+    [found] = findings("parent", ())
+    assert (found.verdict, found.todo) == (
+        Verdict.SKIPPED,
+        "name the interface: hooknet doctor --parent IF",
+    )
+
+
 def test_a_network_that_goes_to_the_reference(cni, findings):
     cni({"type": "macvlan", "ipam": DHCP})
     [found] = findings("networks")

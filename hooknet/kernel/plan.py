@@ -58,7 +58,7 @@ def plan_for(
     return Plan(
         address=lease.address,
         broadcast=_broadcast(lease, None if "broadcast" in suppressed else lease.broadcast),
-        routes=tuple(_reachable(lease.address, _unsuppressed(lease.routes, suppressed))),
+        routes=_reachable(lease.address, _unsuppressed(lease.routes, suppressed)),
         mtu=None if "mtu" in suppressed else _mtu(lease.mtu, parent_mtu),
         metric=settings.metric,
         valid_until=None if valid_until is None or math.isinf(valid_until) else valid_until,
@@ -71,25 +71,25 @@ def _unsuppressed(routes: Iterable[Route], suppressed: frozenset[str]) -> Iterat
             yield route
 
 
-def _reachable(address: IPv4Interface, routes: Iterable[Route]) -> Iterator[Route]:
-    """The routes in an order in which each gateway can be reached when its turn comes; one per destination."""
+def _reachable(address: IPv4Interface, routes: Iterable[Route]) -> tuple[Route, ...]:
+    """The routes in an order in which each gateway can be reached when its turn comes; one per destination.
+
+    A gateway must be on the link: where the server has a route to it by another one, the on-link route counts.
+    """
     on_link = [address.network]
-    seen: set[IPv4Network] = {address.network}
+    wanted: dict[IPv4Network, Route] = {}
     for route in routes:
-        gateway = None if route.gateway in {UNSPECIFIED, address.ip} else route.gateway
-        if route.destination in seen:
+        if route.destination in {address.network, *wanted}:
             continue
+        gateway = None if route.gateway in {UNSPECIFIED, address.ip} else route.gateway
         if gateway is not None and not any(gateway in network for network in on_link):
             host = IPv4Network(gateway)
             on_link.append(host)
-            seen.add(host)
-            yield Route(host)
-        if route.destination in seen:  # the route to the gateway was the one that the server meant
-            continue
-        seen.add(route.destination)
+            wanted[host] = Route(host)
         if gateway is None:
             on_link.append(route.destination)
-        yield Route(route.destination, gateway)
+        wanted.setdefault(route.destination, Route(route.destination, gateway))  # it may be the gateway's own
+    return tuple(wanted.values())
 
 
 def _broadcast(lease: Lease, given: IPv4Address | None) -> IPv4Address | None:

@@ -1,7 +1,7 @@
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hooknet.cni.compose import after, for_main_plugin, from_delegate, from_lease, lease_routes, without_lease
@@ -101,6 +101,14 @@ LEASES = st.builds(
 )
 
 
+ROUNDABOUT = make_lease(
+    address="192.0.2.2/32",
+    routes=(route("192.0.2.1/32", "192.0.2.0"), route("0.0.0.0/0", "192.0.2.1")),
+)
+"""The way to the gateway leads through another gateway: Linux takes no such next hop."""
+
+
+@example(ROUNDABOUT, ())
 @given(LEASES, st.sampled_from([(), ("gateway",), ("routes",), ("gateway", "routes")]))
 def test_the_runtime_is_told_the_routes_that_the_interface_gets(lease, suppress):
     settings = NetworkSettings(suppress=suppress)

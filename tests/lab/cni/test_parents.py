@@ -58,9 +58,10 @@ def test_the_interface_of_the_default_route_is_the_default_master(lab: Lab) -> N
     assert "master" in reply.error["details"]
     host.netns.ip("route", "add", "default", "via", str(there.address(1)), "metric", "900")
     host.netns.ip("route", "add", "default", "via", str(lan.address(1)), "metric", "100")
-    assert host.cni.add(config, sandbox).interface.ip in lan.server.addresses()
+    address = host.cni.add(config, sandbox).interface.ip
+    assert address in lan.server.addresses()
     host.cni.delete(config, sandbox)
-    assert lan.server.leases() == []
+    lan.server.wait_for_release(address)
 
 
 def test_a_bridge_with_the_lan_in_it_may_be_the_parent(lab: Lab) -> None:

@@ -211,7 +211,7 @@ def test_a_nak_takes_the_address_away_and_brings_another(lan, daemon, podman, ne
     lan.server.restart(t1=3, t2=60)
     web = podman.start("web", network=network)
     before = web.address()
-    lan.server.restart(first=150, last=160, forget=True, extra=("dhcp-authoritative",))
+    lan.server.restart(first=50, last=60, forget=True, extra=("dhcp-authoritative",))
     lan.server.log.wait_for(r"DHCPNAK\(", within=15)
     eventually(lambda: web.address() != before, within=20, what="there is another")
     daemon.log.wait_for(r"RELEASE_NAK web/")

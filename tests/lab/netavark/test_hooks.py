@@ -51,7 +51,7 @@ def diary(tmp_path):
 @pytest.fixture
 def daemon(tmp_path, make_daemon, diary):
     site = pip_install(make_wheel(tmp_path, "storyteller", PLUGIN), tmp_path / "site")
-    daemon = make_daemon(env={"PYTHONPATH": str(site), "DIARY": str(diary.path)})
+    daemon = make_daemon(env={"PYTHONPATH": str(site), "DIARY": str(diary.path)}, writable=[tmp_path])
     daemon.start()
     return daemon
 

@@ -1,39 +1,67 @@
-"""Threads for kernel calls: they block (deleting a macvlan and closing a packet socket 15 ms and more), the
-loop must not.
+"""Kernel calls, awaited: they block (deleting a macvlan and closing a packet socket 15 ms and more), and the loop
+must not.
 
-Rules. A worker that enters a network namespace comes back before it takes other work; one that can't come
-back dies and is replaced. A thread is born in the namespace of the one that makes it, so each worker goes
-home first. A caller that is cancelled waits until its call has ended: so nothing goes on
-behind its back, a descriptor that it lent is never closed (and its number never reused) under a running
-call, and a socket that the call made is closed again. Workers start when work waits and end when idle, so a
-burst has many threads and a quiet daemon hardly any. What merely has to be closed some time (`discard`)
-waits behind what somebody awaits.
+Rules. The threads are those of `workers`. A worker that enters a network namespace comes back before it takes other
+work; one that can't come back dies and is replaced. A caller that is cancelled waits until its call has ended: so
+nothing goes on behind its back, a descriptor that it lent is never closed (and its number never reused) under a
+running call, and a socket that the call made is closed again. What merely has to be closed some time (`discard`)
+waits behind what somebody awaits. Answers go into a box, and the loop is woken for the first of them only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from hooknet.errors import stopping, unexpected
-from hooknet.kernel.netns import Netns, Stranded, entered, return_home
+from hooknet.kernel.netns import Netns, Stranded, entered
+from hooknet.kernel.workers import Job, Workers
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Job = Callable[[], None]
+IMPATIENCE = 0.001
+"""Seconds that a call waits for the one before it until another worker is called."""
 
 
 class Closable(Protocol):
     """Anything with a blocking `close`."""
 
     def close(self) -> object: ...
+
+
+class Answers:
+    """What workers have found, on its way to one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._box: deque[tuple[Callable[[Any], None], object]] = deque()
+        self._told = False
+
+    def give(self, how: Callable[[Any], None], what: object) -> None:
+        """Call `how(what)` on the loop. From any thread; a loop that has ended hears nothing any more."""
+        self._box.append((how, what))
+        if not self._told:
+            self._told = True
+            self.tell(self._deliver)
+
+    def tell(self, what: Callable[[], object]) -> None:
+        """Call `what` on the loop, if there still is one."""
+        try:
+            self.loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            log.debug("the answer of a kernel call came after the end of the event loop")
+
+    def _deliver(self) -> None:
+        self._told = False  # first: what comes in from here on calls again
+        while self._box:
+            how, what = self._box.popleft()
+            how(what)
 
 
 class KernelPool:
@@ -43,37 +71,41 @@ class KernelPool:
     """
 
     def __init__(self, threads: int = 32, *, idle: float = 5.0) -> None:
-        self._limit = threads
-        self._idle_for = idle
-        self._changed = threading.Condition()
-        self._awaited: deque[Job] = deque()
-        self._discarded: deque[Job] = deque()
-        self._workers: set[threading.Thread] = set()
-        self._idle = 0
-        self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._workers = Workers(threads, idle, self._worker_stranded)
+        self._answers: Answers | None = None
+        self._watched = False
 
     @property
     def workers(self) -> int:
         """How many threads there are now."""
-        return len(self._workers)
+        return self._workers.count
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker, in the daemon's own network namespace."""
-        return await self._awaited_call(self._begin(lambda: fn(*args, **kwargs)))
+        return await self._awaited_call(lambda: fn(*args, **kwargs))
 
     async def run_in(self, netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker inside `netns` (or the namespace of that descriptor).
 
         Raises BAD_NETNS when it can't be entered, INTERNAL when the worker could not return and was ended.
         """
-        return await self._awaited_call(self._begin(_inside(netns, fn, *args, **kwargs)))
+        return await self._awaited_call(_inside(netns, fn, *args, **kwargs))
+
+    def start(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """As `run`, but nobody has to wait."""
+        return self._begin(lambda: fn(*args, **kwargs))
 
     def start_in(
         self, netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[T]:
-        """As `run_in`, but nobody has to wait. `netns` must stay open until `fn` has begun."""
-        return self._begin(_inside(netns, fn, *args, **kwargs))
+        """As `run_in`, for what is known to block, and nobody has to wait.
+
+        `netns` must stay open until `fn` has begun.
+        """
+        job, future = self._job(_inside(netns, fn, *args, **kwargs))
+        if not self._workers.put_blocking(job):
+            raise stopping()
+        return future
 
     def discard(self, thing: Closable) -> None:
         """Close `thing` in a worker some time soon. Callable from any thread, and after `close`."""
@@ -84,29 +116,15 @@ class KernelPool:
             except OSError as error:
                 log.debug("closing %r: %s", thing, error)
 
-        with self._changed:
-            if not self._closed:
-                self._discarded.append(job)
-                self._wake()
-                return
-        job()
+        if not self._workers.put_last(job):
+            job()
 
     def close(self, timeout: float = 5.0) -> None:
         """Finish what is queued and end the workers; waits up to `timeout` seconds for each."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            workers = tuple(self._workers)
-        for worker in workers:
-            worker.join(timeout)
+        self._workers.close(timeout)
 
-    def _begin(self, fn: Callable[[], T]) -> asyncio.Future[T]:
-        loop = self._loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._submit(_job(fn, future, loop))
-        return future
-
-    async def _awaited_call(self, future: asyncio.Future[T]) -> T:
+    async def _awaited_call(self, fn: Callable[[], T]) -> T:
+        future = self._begin(fn)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -115,63 +133,35 @@ class KernelPool:
                 self.discard(future.result())  # type: ignore[arg-type] # it has a close, the line above asked
             raise
 
-    def _submit(self, job: Job) -> None:
-        with self._changed:
-            if self._closed:
-                raise stopping()
-            self._awaited.append(job)
-            self._wake()
+    def _begin(self, fn: Callable[[], T]) -> asyncio.Future[T]:
+        job, future = self._job(fn)
+        if not self._workers.put(job):
+            raise stopping()
+        self._watch()
+        return future
 
-    def _wake(self) -> None:
-        waiting = len(self._awaited) + len(self._discarded)
-        if self._idle >= waiting:
-            self._changed.notify()
-        elif len(self._workers) < self._limit:
-            worker = threading.Thread(target=self._work, name="hooknet-kernel", daemon=True)
-            self._workers.add(worker)
-            worker.start()
-        else:
-            self._changed.notify()
+    def _job(self, fn: Callable[[], T]) -> tuple[Job, asyncio.Future[T]]:
+        loop = asyncio.get_running_loop()
+        if self._answers is None or self._answers.loop is not loop:
+            self._answers = Answers(loop)
+        future: asyncio.Future[T] = loop.create_future()
+        return _job(fn, future, self._answers), future
 
-    def _work(self) -> None:
-        succeed = self._succeed
-        try:
-            return_home()
-            while (job := self._next()) is not None:
-                job()
-        except Stranded as error:
-            log.error("a worker was ended: %s", error)  # noqa: TRY400 - the trace says nothing more
-            succeed = self._succeed_elsewhere
-        finally:
-            with self._changed:
-                self._workers.discard(threading.current_thread())
-            succeed()
+    def _watch(self) -> None:
+        """Look again soon whether what waits is taken: the call before it may block."""
+        if not self._watched and self._workers.needs_help():
+            self._watched = True
+            asyncio.get_running_loop().call_later(IMPATIENCE, self._help)
 
-    def _succeed(self) -> None:
-        """Let another worker take what came just when this one ended."""
-        with self._changed:
-            if self._awaited or self._discarded:
-                self._wake()
+    def _help(self) -> None:
+        self._watched = False
+        if self._workers.help():
+            self._watch()
 
-    def _succeed_elsewhere(self) -> None:
+    def _worker_stranded(self) -> None:
         """A thread is born where its maker is, so a stranded one must not make its own successor."""
-        if self._loop is not None:
-            _tell(self._loop, self._succeed)
-
-    def _next(self) -> Job | None:
-        """The next job; None when there has been none for too long, or the pool is closed and empty."""
-        with self._changed:
-            self._idle += 1
-            try:
-                self._changed.wait_for(self._has_news, self._idle_for)
-            finally:
-                self._idle -= 1
-            if self._awaited:
-                return self._awaited.popleft()
-            return self._discarded.popleft() if self._discarded else None
-
-    def _has_news(self) -> bool:
-        return bool(self._awaited or self._discarded or self._closed)
+        if self._answers is not None:
+            self._answers.tell(self._workers.help)
 
 
 def _inside(netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
@@ -184,26 +174,19 @@ def _inside(netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.k
     return inside
 
 
-def _job(fn: Callable[[], T], future: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> Job:
+def _job(fn: Callable[[], T], future: asyncio.Future[T], answers: Answers) -> Job:
     def job() -> None:
         try:
             result = fn()
         except Stranded as error:
-            _tell(loop, future.set_exception, unexpected(error))
+            answers.give(future.set_exception, unexpected(error))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who awaits
-            _tell(loop, future.set_exception, error)
+            answers.give(future.set_exception, error)
         else:
-            _tell(loop, future.set_result, result)
+            answers.give(future.set_result, result)
 
     return job
-
-
-def _tell(loop: asyncio.AbstractEventLoop, how: Callable[..., None], *what: object) -> None:
-    try:
-        loop.call_soon_threadsafe(how, *what)
-    except RuntimeError:  # the loop is closed: nobody waits any more
-        log.debug("the answer of a kernel call came after the end of the event loop")
 
 
 async def _settled(future: asyncio.Future[Any]) -> None:

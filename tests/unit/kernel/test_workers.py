@@ -1,0 +1,134 @@
+"""Who does what waits: how many workers are called for it, and which."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from hooknet.kernel.pool import Answers
+from hooknet.kernel.workers import Worker, Workers
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def workers():
+    workers = Workers(4, idle=5.0, stranded=lambda: None)
+    yield workers
+    workers.close(5)
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Threads begin only when the test lets them: `held.pop()()`."""
+    held, start = [], Worker.start
+    monkeypatch.setattr(Worker, "start", lambda worker: held.append(lambda: start(worker)))
+    yield held
+    while held:
+        held.pop()()
+
+
+def test_jobs_that_come_together_are_done_by_one_worker(workers, held) -> None:
+    did = []
+    for _ in range(10):
+        workers.put(lambda: did.append(threading.current_thread()))
+    assert len(held) == 1
+    held.pop()()
+    wait_until(lambda: len(did) == 10)
+    assert len(set(did)) == 1
+
+
+def test_a_job_that_blocks_has_a_worker_of_its_own(workers, held) -> None:
+    workers.put(int)
+    workers.put_blocking(int)
+    assert len(held) == 2
+
+
+def test_what_is_stuck_behind_another_job_gets_help(workers, held) -> None:
+    go, done = threading.Event(), threading.Event()
+    workers.put(lambda: go.wait(5))
+    workers.put(done.set)
+    held.pop()()
+    wait_until(workers.needs_help)
+    assert workers.help()
+    held.pop()()
+    assert done.wait(5)
+    go.set()
+    assert not workers.help()
+
+
+def test_nobody_is_called_for_help_when_nothing_waits(workers, held) -> None:
+    workers.put(int)
+    assert not workers.needs_help()
+    held.pop()()
+    wait_until(lambda: workers._idle)
+    assert not workers.help()
+    assert workers.count == 1
+
+
+def test_the_worker_that_slept_last_is_called_first(workers) -> None:
+    together, did = threading.Barrier(3), []
+    for _ in range(3):
+        workers.put_blocking(lambda: together.wait(5))
+    wait_until(lambda: len(workers._idle) == 3)
+    last = workers._idle[-1]
+    for _ in range(5):
+        workers.put(lambda: did.append(threading.current_thread()))
+        wait_until(lambda: len(workers._idle) == 3)
+    assert set(did) == {last}
+
+
+def test_closing_one_after_the_other_is_no_way_to_close_many(workers) -> None:
+    together = threading.Barrier(4)
+    for _ in range(4):
+        workers.put_last(lambda: together.wait(5))
+    wait_until(lambda: together.n_waiting == 0 and len(workers._idle) == 4)
+    assert not together.broken
+
+
+def test_what_is_only_to_be_closed_waits_behind_everything_else(workers, held) -> None:
+    order = []
+    workers.put_last(lambda: order.append("last"))
+    workers.put(lambda: order.append("first"))
+    held.pop()()
+    wait_until(lambda: len(order) == 2)
+    assert order == ["first", "last"]
+
+
+class Loop:
+    """An event loop that only notes what it was asked to call."""
+
+    def __init__(self) -> None:
+        self.asked = []
+        self.closed = False
+
+    def call_soon_threadsafe(self, what) -> None:
+        if self.closed:
+            raise RuntimeError("Event loop is closed")
+        self.asked.append(what)
+
+
+def test_the_loop_is_woken_once_for_answers_that_come_together() -> None:
+    loop, heard = Loop(), []
+    answers = Answers(loop)
+    for number in range(3):
+        answers.give(heard.append, number)
+    (deliver,) = loop.asked
+    deliver()
+    assert heard == [0, 1, 2]
+    answers.give(heard.append, 3)
+    assert len(loop.asked) == 2
+
+
+def test_an_answer_for_a_loop_that_has_ended_is_nobodys() -> None:
+    loop, heard = Loop(), []
+    loop.closed = True
+    Answers(loop).give(heard.append, 1)
+    assert heard == []

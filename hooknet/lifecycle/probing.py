@@ -8,11 +8,11 @@ tells "no server" from "no address left".
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from hooknet.dhcp.client import Randomness
 from hooknet.dhcp.compose import DEFAULT_PARAMETERS
 from hooknet.dhcp.effects import Send
 from hooknet.dhcp.sends import discover_probe, inform_probe, probe_answer
@@ -32,7 +32,7 @@ class Asker(Protocol):
     @property
     def machine(self) -> Machine: ...
     @property
-    def randomness(self) -> random.Random: ...
+    def randomness(self) -> Randomness: ...
 
 
 async def servers_offering(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hooknet.config import Config
+from hooknet.dhcp.client import Randomness
 from hooknet.lifecycle.bus import EventBus
 from hooknet.lifecycle.entries import Registry
 from hooknet.lifecycle.identity import Host
 from hooknet.lifecycle.ports import Machine
+from hooknet.lifecycle.randomness import HostRandomness
 from hooknet.model import Attachment, Container, Lease, LeaseRequest, PostLeaseReason, ReleaseReason
 from hooknet.outbox import Delivery
 from hooknet.store.journal import Journal
@@ -79,7 +80,7 @@ class Services:
     config: Config
     host: Host
     memory: dict[tuple[str, bytes], str] = field(default_factory=dict)
-    randomness: random.Random = field(default_factory=random.SystemRandom)
+    randomness: Randomness = field(default_factory=HostRandomness)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

@@ -176,10 +176,16 @@ class Leases:
         return self.services.hooks.deliveries_for_release(entry.record.attachment, lease, reason, container)
 
     async def commit(self, record: Record, deliveries: Sequence[Delivery]) -> None:
-        """Write a change of a lease that is in use; the plugins are told once it is on disk."""
+        """Write a change of a lease that is in use; the plugins are told once it is on disk.
+
+        Where none is told, the disk is not waited for: a daemon that is killed first finds an older lease, and asks
+        the server earlier than it had to.
+        """
+        if not deliveries:
+            self.services.journal.keep(record)
+            return
         await self.services.journal.put(record, deliveries, kept=True)
-        if deliveries:
-            self.services.hooks.wake()
+        self.services.hooks.wake()
 
     def _remember(self, entry: Entry, lease: Lease) -> None:
         memory, address = self.services.memory, str(lease.address.ip)

@@ -6,8 +6,9 @@ Rules.
   there after a power loss.
 - `put` and `remove` return a future. Await it where the next step must not happen without it (INTENT before the
   link, REQUESTED before the REQUEST).
-- What is noted (`note`, `remember`) has no commit of its own: it goes with the next one. For steps whose recovery is
-  the same with and without them (LINKED, BOUND), so that an ADD costs the disk no more than it must.
+- What is noted (`note`, `remember`, and `keep`, which the disk can't refuse) has no commit of its own: it goes with
+  the next one, within SOON seconds. For steps whose recovery is the same with and without them (LINKED, BOUND, a
+  renewal that no plugin is told of), so that an ADD and a renewal cost the disk no more than they must.
 - A change that can be refused (a new attachment) fails when the disk does. A change to a lease that is in use
   (`kept=True`) never fails: it stays in memory and is written when the disk is back, so renewals go on. What waits
   there is bounded by what is in use, not by how long the disk is away (backlog.py).
@@ -46,6 +47,8 @@ REMEMBER = (
 FORGET = "DELETE FROM memory WHERE used < ?"
 DONE = "DELETE FROM outbox WHERE id=?"
 POSTPONE = "UPDATE outbox SET attempts=?, not_before=?, error=? WHERE id=?"
+SOON = 1.0
+"""Seconds that something noted waits for the next commit, at most."""
 COLUMNS = "id, plugin, stream, hook, payload, attempts, not_before, created, error"
 
 
@@ -127,8 +130,12 @@ class Journal:
         return self._submit([_put(record), *self._deliver(deliveries)], kept=kept)
 
     def note(self, record: Record) -> None:
-        """Write a record with the next change that is awaited."""
+        """Write a record with the next commit, within SOON seconds."""
         self._jobs.put(_Job([_put(record)], kept=False, done=None))
+
+    def keep(self, record: Record) -> None:
+        """As `note`, for a lease in use: never refused, see the rules above."""
+        self._jobs.put(_Job([_put(record)], kept=True, done=None))
 
     def remove(
         self, key: AttachmentKey, generation: int, deliveries: Sequence[Delivery] = ()
@@ -199,24 +206,30 @@ class Journal:
         return await future
 
     def _write_forever(self) -> None:
-        batch: list[_Job] = []
         stopping = False
         while not stopping:
+            batch: list[_Job] = []
             stopping = self._gather(batch)
-            if stopping or any(job.done is not None for job in batch):
-                self._commit(batch)
-                batch = []
+            self._commit(batch)
 
     def _gather(self, batch: list[_Job]) -> bool:
-        """Wait for a job and take all that are there. True when it was the last."""
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
+        """Wait for what goes into the next commit: until somebody awaits it, or what was noted has waited for SOON.
+
+        True when the journal is being closed.
+        """
+        due: float | None = None
+        while True:
             try:
-                job = self._jobs.get_nowait()
+                job = self._jobs.get(timeout=None if due is None else max(due - time.monotonic(), 0.0))
             except queue.Empty:
                 return False
-        return True
+            if job is None:
+                return True
+            batch.append(job)
+            if job.done is not None:
+                due = 0.0  # nothing more is waited for
+            elif due is None:
+                due = time.monotonic() + SOON
 
     def _commit(self, batch: list[_Job]) -> None:
         statements = [statement for job in batch for statement in job.statements]

@@ -127,7 +127,6 @@ def wrap_bound() -> None:
         Now.renewing = entry.record.phase is Phase.REPLIED
         reach("after ACK on renewal" if Now.renewing else "after ACK")
         await original(self, entry, netns, effect)
-        Now.renewing = False
 
     Leases.bound = bound  # type: ignore[method-assign]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from journal_samples import WALL, a_delivery, a_record
 from hooknet.errors import HooknetError, Kind
 from hooknet.model import Phase
 from hooknet.outbox import Delivery
+from hooknet.store import journal as journal_module
 from hooknet.store.journal import Journal
 from hooknet.store.schema import SCHEMA_VERSION
 
@@ -66,6 +68,18 @@ def test_what_is_noted_is_not_lost_when_nothing_comes_after_it(path: Path) -> No
         assert loaded.memory == {("lan", b"\xff\x01"): "192.0.2.9"}
     finally:
         other.close()
+
+
+def test_what_is_kept_is_on_disk_soon_though_nobody_waits_for_it(
+    journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SOON", 0.01)
+    journal.keep(a_record())
+    with sqlite3.connect(path) as reader:
+        end = time.monotonic() + 5
+        while not reader.execute("SELECT 1 FROM attachments").fetchall():
+            assert time.monotonic() < end, "it was not written"
+            time.sleep(0.001)
 
 
 def test_generations_of_one_attachment_are_rows_of_their_own(journal: Journal, path: Path) -> None:

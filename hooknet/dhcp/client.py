@@ -190,6 +190,11 @@ class Client:
 
     # what the wire says
 
+    def next_hop_is(self, mac: str) -> None:
+        """Frames to the server of the lease in use go to this MAC from now on: the kernel has learned it anew."""
+        if self._core.binding is not None:
+            self._core.binding = self._core.binding.by_way_of(mac)
+
     def received(self, now: float, datagram: UdpDatagram) -> Effects:
         """A UDP datagram that reached port 68."""
         core, exchange = self._core, self._core.exchange

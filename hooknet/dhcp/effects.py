@@ -11,7 +11,7 @@ The rules for whoever drives a client.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from ipaddress import IPv4Address
 
@@ -75,6 +75,10 @@ class Binding:
     @property
     def expires_at(self) -> float:
         return self._at(self.lease.lease_time)
+
+    def by_way_of(self, next_hop: str) -> Binding:
+        """The same, with the MAC of another next hop to the server."""
+        return replace(self, lease=replace(self.lease, server_mac=next_hop))
 
     def _at(self, seconds: int | None) -> float:
         return math.inf if seconds is None else self.since + seconds

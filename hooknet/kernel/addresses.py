@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from hooknet.kernel import messages
 from hooknet.kernel.links import link_state
+from hooknet.kernel.neighbours import next_hop
 from hooknet.kernel.netlink import Netlink, NetlinkRefusal, Request
 from hooknet.kernel.plan import Plan, plan_for
 from hooknet.kernel.process import boottime
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from hooknet.model import Route
 
-__all__ = ["Plan", "apply", "flush", "missing", "plan_for"]
+__all__ = ["Plan", "apply", "flush", "missing", "plan_for", "renew"]
 
 SWITCHES = Path("/proc/sys/net/ipv4/conf")
 NOT_THERE = frozenset({errno.EADDRNOTAVAIL, errno.ESRCH, errno.ENODEV})
@@ -48,11 +49,20 @@ def apply(ifname: str, plan: Plan, previous: Plan | None) -> tuple[str, ...]:
     Raises IO when the address could not be set or the interface is gone.
     """
     with Netlink() as netlink:
+        return _apply(netlink, _index_of(ifname), ifname, plan, previous)
+
+
+def renew(
+    ifname: str, plan: Plan, previous: Plan | None, server: IPv4Address
+) -> tuple[tuple[str, ...], str | None]:
+    """`apply` for a lease that `server` has just renewed, and the MAC that frames to it go to now (or None).
+
+    Both in one visit to the netns: getting there costs more than what is done there. Raises as `apply`.
+    """
+    with Netlink() as netlink:
         index = _index_of(ifname)
-        if previous is not None and replace(previous, valid_until=plan.valid_until) == plan:
-            _set_address(netlink, index, ifname, plan)
-            return ()
-        return _change(netlink, index, ifname, plan, previous)
+        notes = _apply(netlink, index, ifname, plan, previous)
+        return notes, next_hop(netlink, index, server)
 
 
 def flush(ifname: str, plan: Plan) -> None:
@@ -88,6 +98,13 @@ def missing(ifname: str, plan: Plan) -> list[str]:
     return found + [
         f"{_words(r)} through {ifname} is missing" for r in absent(state.index, plan.routes, present)
     ]
+
+
+def _apply(netlink: Netlink, index: int, ifname: str, plan: Plan, previous: Plan | None) -> tuple[str, ...]:
+    if previous is not None and replace(previous, valid_until=plan.valid_until) == plan:
+        _set_address(netlink, index, ifname, plan)
+        return ()
+    return _change(netlink, index, ifname, plan, previous)
 
 
 def _change(netlink: Netlink, index: int, ifname: str, plan: Plan, previous: Plan | None) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The next hop on the way to an address: which MAC the kernel's frames to it go to (rtnetlink(7)).
 
-A UDP socket does not tell from which MAC a datagram came. The kernel knows: it has just resolved the next hop, the
-server itself or the router before it, to send the datagram that is being answered. So it is asked for its route
-and then for its neighbour, by the interface that the socket is bound to.
+A UDP socket does not tell from which MAC a datagram came. The kernel knows: to send the datagram that was answered it
+has just resolved the next hop, the server itself or the router before it. So it is asked for its route and then for
+its neighbour, by the interface that the socket was bound to.
 """
 
 from __future__ import annotations
@@ -13,30 +13,28 @@ from typing import TYPE_CHECKING
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from hooknet.kernel.netlink import RTM_GETNEIGH, RTM_GETROUTE, Netlink, NetlinkRefusal, Request
+from hooknet.kernel.netlink import RTM_GETNEIGH, RTM_GETROUTE, NetlinkRefusal, Request
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
+
+    from hooknet.kernel.netlink import Netlink
 
 HOST = 32
 RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80
 """NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT: states in which the MAC is one that was heard, or set by hand."""
 
 
-def next_hop(ifname: str, address: IPv4Address) -> str | None:
-    """The MAC, lower-case text, that frames to `address` through `ifname` go to, in the netns of the calling
-    thread; None when the kernel has not resolved it, or knows no way. Raises OSError only for broken sockets.
+def next_hop(netlink: Netlink, index: int, address: IPv4Address) -> str | None:
+    """The MAC, lower-case text, that frames to `address` through interface `index` go to.
+
+    None when the kernel has not resolved it, or knows no way. Raises OSError only for broken sockets.
     """
     try:
-        index = socket.if_nametoindex(ifname)
-    except OSError:
+        route = netlink.get(_route_to(index, address))
+        found = netlink.get(_neighbour(index, route.get_attr("RTA_GATEWAY") or str(address)))
+    except NetlinkRefusal:
         return None
-    with Netlink() as netlink:
-        try:
-            route = netlink.get(_route_to(index, address))
-            found = netlink.get(_neighbour(index, route.get_attr("RTA_GATEWAY") or str(address)))
-        except NetlinkRefusal:
-            return None
     mac = found.get_attr("NDA_LLADDR") if found["state"] & RESOLVED else None
     return mac.lower() if mac else None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from hooknet.dhcp.effects import Bound, Offer
 from hooknet.errors import HooknetError
@@ -83,7 +84,7 @@ class Leases:
     async def _renewed(self, entry: Entry, netns: Netns, effect: Bound) -> None:
         entry.note = ""
         try:
-            await self.configure(entry, netns)
+            await self._configure_again(entry, netns, effect.binding.lease.server)
         except (HooknetError, OSError) as error:
             entry.note = f"the lease could not be set on the interface: {error}"
             log.warning("%s: %s", entry.key, entry.note)
@@ -167,6 +168,24 @@ class Leases:
         notes = await netns.configure(entry.record.attachment.ifname, plan, entry.plan)
         entry.plan = plan
         entry.note = "; ".join(notes)
+
+    async def _configure_again(self, entry: Entry, netns: Netns, server: IPv4Address) -> None:
+        """As `configure`; and a RELEASE goes where the kernel's own frames to the server go now.
+
+        The server, or the router before it, may have been replaced, and a UDP socket does not tell who answered.
+        """
+        plan = wanted_plan(entry)
+        if plan is None:
+            return
+        notes, next_hop = await netns.renew(entry.record.attachment.ifname, plan, entry.plan, server)
+        entry.plan = plan
+        entry.note = "; ".join(notes)
+        binding = entry.record.binding
+        if next_hop is None or binding is None or binding.lease.server_mac == next_hop:
+            return
+        entry.record = replace(entry.record, binding=binding.by_way_of(next_hop))
+        if entry.client is not None:
+            entry.client.next_hop_is(next_hop)
 
     def release(self, entry: Entry, lease: Lease, reason: ReleaseReason) -> tuple[Delivery, ...]:
         """The `release` deliveries that are owed: none when `post_lease` was never queued."""

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Interface
 from typing import ParamSpec, TypeVar
@@ -16,13 +15,12 @@ from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import (
     BROADCAST_MAC,
     ArpPacket,
-    UdpDatagram,
     arp_announcement,
     ethernet_udp_frame,
     udp_packet,
 )
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel import addresses, fixed, links, neighbours, netns, packet, process
+from hooknet.kernel import addresses, fixed, links, netns, packet, process
 from hooknet.kernel.addresses import Plan
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.kernel.parents import MACVLAN
@@ -46,8 +44,7 @@ ARP_SENDER = slice(8, 14)
 class LinuxLine:
     """The sockets of one exchange, each opened when it is first wanted: a renewal needs no packet socket.
 
-    `where` None: on an interface of the host itself. What comes through the UDP socket is delivered with the MAC of
-    the next hop that the kernel has just used, so that a RELEASE finds a server, or a router, that was replaced.
+    `where` None: on an interface of the host itself.
     """
 
     def __init__(self, pool: KernelPool, where: netns.Netns | None, ifname: str) -> None:
@@ -56,8 +53,8 @@ class LinuxLine:
         self._ifname = ifname
         self._packets: packet.ExchangeSocket | None = None
         self._unicast: packet.UdpSocket | None = None
-        self._asked: IPv4Address | None = None
-        self._finding: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Future[None]] = set()
+        self._closed = False
         self._deliver: Callable[[Sequence[Packet]], None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -71,17 +68,33 @@ class LinuxLine:
         (await self._frames(effect.payload[CHADDR])).send(frame, next_hop(effect))
 
     async def send_arp(self, effect: SendArp) -> None:
-        (await self._frames(effect.payload[ARP_SENDER])).send_arp(effect.payload, effect.destination_mac)
+        """Nobody waits for ARP, and among a thousand macvlans a broadcast takes the kernel some milliseconds."""
+        frames = await self._frames(effect.payload[ARP_SENDER])
+        leaving = self._pool.start(frames.send_arp, effect.payload, effect.destination_mac)
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._left)
 
     def close(self) -> None:
+        self._closed = True
         if self._packets is not None:
             self._loop.remove_reader(self._packets.fileno())
-            self._pool.discard(self._packets)
+            self._let_go()
         if self._unicast is not None:
             self._loop.remove_reader(self._unicast.fileno())
             self._unicast.close()
-        if self._finding is not None:
-            self._finding.cancel()
+
+    def _left(self, leaving: asyncio.Future[None]) -> None:
+        self._leaving.discard(leaving)
+        if (error := leaving.exception()) is not None:
+            log.info("an ARP packet was not sent on %s: %s", self._ifname, error)
+        if self._closed:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """A descriptor must not be closed, and its number given to another, while a worker sends through it."""
+        if self._packets is not None and not self._leaving:
+            self._pool.discard(self._packets)
+            self._packets = None
 
     async def _frames(self, client: bytes) -> packet.ExchangeSocket:
         """The packet socket, listening for this client. Raises IO when the interface is gone."""
@@ -100,8 +113,7 @@ class LinuxLine:
         try:
             if self._unicast is None:
                 self._unicast = await self._run(packet.open_unicast, self._ifname, effect.source)
-                self._loop.add_reader(self._unicast.fileno(), self._answered, self._unicast)
-            self._asked = effect.destination
+                self._loop.add_reader(self._unicast.fileno(), self._readable, self._unicast)
             self._unicast.send(effect.payload, effect.destination)
         except OSError as error:
             log.debug("unicast by socket is not possible (%s): as a frame", error.strerror)
@@ -113,28 +125,9 @@ class LinuxLine:
             return await self._pool.run(fn, *args, **kwargs)
         return await self._pool.run_in(self._where, fn, *args, **kwargs)
 
-    def _readable(self, socket: packet.ExchangeSocket) -> None:
+    def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
         if self._deliver is not None and (packets := socket.recv()):
             self._deliver(packets)
-
-    def _answered(self, socket: packet.UdpSocket) -> None:
-        """One look at the neighbours for what has come; meanwhile the rest waits in the socket."""
-        if packets := socket.recv():
-            self._loop.remove_reader(socket.fileno())
-            self._finding = self._loop.create_task(self._deliver_with_next_hop(socket, packets))
-
-    async def _deliver_with_next_hop(self, socket: packet.UdpSocket, packets: Sequence[UdpDatagram]) -> None:
-        asked, mac = self._asked, None
-        if asked is not None and any(one.source == asked for one in packets):
-            try:
-                mac = await self._run(neighbours.next_hop, self._ifname, asked)
-            except (HooknetError, OSError) as error:
-                log.debug("the next hop to %s can't be told: %s", asked, error)
-        self._finding = None
-        self._loop.add_reader(socket.fileno(), self._answered, socket)
-        if self._deliver is not None:
-            known = packet.UNKNOWN_MAC if mac is None else mac
-            self._deliver([replace(one, source_mac=known) if one.source == asked else one for one in packets])
 
 
 class LinuxArpLine:
@@ -227,6 +220,11 @@ class LinuxNetns:
 
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         return await self._pool.run_in(self._where, addresses.apply, ifname, plan, previous)
+
+    async def renew(
+        self, ifname: str, plan: Plan, previous: Plan | None, server: IPv4Address
+    ) -> tuple[Sequence[str], str | None]:
+        return await self._pool.run_in(self._where, addresses.renew, ifname, plan, previous, server)
 
     async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
         await self._pool.run_in(self._where, fixed.apply_fixed, ifname, plan)

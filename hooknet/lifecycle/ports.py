@@ -94,6 +94,11 @@ class Netns(Protocol):
     async def configure(self, ifname: str, plan: Plan, previous: Plan | None) -> Sequence[str]:
         """Returns what the kernel did not take and the container can live without, in words."""
 
+    async def renew(
+        self, ifname: str, plan: Plan, previous: Plan | None, server: IPv4Address
+    ) -> tuple[Sequence[str], str | None]:
+        """`configure` for a lease that `server` renewed, and the MAC of the next hop to it, None when unknown."""
+
     async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
         """Set what another IPAM plugin decided. Raises IO."""
 

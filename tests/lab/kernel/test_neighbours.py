@@ -7,11 +7,18 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from hooknet.kernel.neighbours import next_hop
+from hooknet.kernel import neighbours
+from hooknet.kernel.netlink import Netlink
 
 SERVER = IPv4Address("10.9.0.1")
 BEHIND = IPv4Address("10.77.0.1")
 NOBODY = IPv4Address("10.9.0.99")
+
+
+def next_hop(address):
+    """What the kernel of this netns says, for eth0."""
+    with Netlink() as netlink:
+        return neighbours.next_hop(netlink, socket.if_nametoindex("eth0"), address)
 
 
 @pytest.fixture
@@ -31,33 +38,32 @@ def speak_to(box, address) -> None:
 
 
 def test_what_nobody_was_asked_for_is_not_known(box) -> None:
-    assert box.run(next_hop, "eth0", SERVER) is None
+    assert box.run(next_hop, SERVER) is None
 
 
 def test_a_server_on_the_lan_is_its_own_next_hop(lan, box, eventually) -> None:
     speak_to(box, SERVER)
-    assert eventually(lambda: box.run(next_hop, "eth0", SERVER)) == lan.outside.mac("lan0")
+    assert eventually(lambda: box.run(next_hop, SERVER)) == lan.outside.mac("lan0")
 
 
 def test_of_a_server_behind_a_router_it_is_the_router(lan, box, eventually) -> None:
     speak_to(box, BEHIND)
-    assert eventually(lambda: box.run(next_hop, "eth0", BEHIND)) == lan.outside.mac("lan0")
+    assert eventually(lambda: box.run(next_hop, BEHIND)) == lan.outside.mac("lan0")
 
 
 def test_a_neighbour_that_does_not_answer_has_no_mac(box) -> None:
     speak_to(box, NOBODY)
     assert "INCOMPLETE" in box.ip(f"neigh show {NOBODY}")
-    assert box.run(next_hop, "eth0", NOBODY) is None
+    assert box.run(next_hop, NOBODY) is None
 
 
 def test_a_router_that_was_replaced_is_seen(lan, box, eventually) -> None:
     speak_to(box, BEHIND)
-    eventually(lambda: box.run(next_hop, "eth0", BEHIND))
+    eventually(lambda: box.run(next_hop, BEHIND))
     box.ip("neigh replace 10.9.0.1 lladdr 02:00:00:00:00:77 dev eth0 nud stale")
-    assert box.run(next_hop, "eth0", BEHIND) == "02:00:00:00:00:77"
+    assert box.run(next_hop, BEHIND) == "02:00:00:00:00:77"
 
 
-def test_without_a_route_or_an_interface_there_is_none(box) -> None:
+def test_without_a_route_there_is_none(box) -> None:
     box.ip("route del default")
-    assert box.run(next_hop, "eth0", BEHIND) is None
-    assert box.run(next_hop, "eth7", SERVER) is None
+    assert box.run(next_hop, BEHIND) is None

@@ -191,3 +191,16 @@ def test_rfc_2132_9_10_the_maximum_message_size_fits_the_parent_and_is_576_at_le
 def test_a_server_without_an_id_is_never_allowed() -> None:
     assert not ClientSettings().allows(None)
     assert not ClientSettings(allow_servers=(IPv4Network("0.0.0.0/0"),)).allows(None)
+
+
+def test_a_release_goes_to_the_next_hop_that_was_learned_last() -> None:
+    client = bound_client()
+    client.next_hop_is("02:00:00:00:ff:99")
+    (release,) = [one for one in client.release(10.0) if isinstance(one, Send)]
+    assert release.next_hop_mac == "02:00:00:00:ff:99"
+
+
+def test_a_client_without_a_lease_has_no_next_hop_to_learn() -> None:
+    client = new_client()
+    client.next_hop_is("02:00:00:00:ff:99")
+    assert client.binding is None

@@ -39,6 +39,7 @@ from hooknet.frontends.cni_verbs import LifecycleApi as CniApi
 from hooknet.frontends.netavark.driver import DriverVerbs, failed
 from hooknet.frontends.netavark.driver import LifecycleApi as DriverApi
 from hooknet.frontends.peers import Peer, peer_of
+from hooknet.frontends.reception import Reception
 from hooknet.lifecycle.timing import Timing
 from hooknet.lifecycle.to_the_end import to_the_end
 from hooknet.logids import LogId
@@ -65,13 +66,11 @@ class Limits:
     """Seconds.
 
     read: for a whole request. write: for us to send the answer. heard: for the shim to take it.
-    retry_accept: between two tries when no descriptor is free.
     """
 
     read: float = 10.0
     write: float = 10.0
     heard: float = 1.0
-    retry_accept: float = 0.2
 
 
 @unique
@@ -102,46 +101,20 @@ class CniServer:
         self._driver = DriverVerbs(lifecycle, before_setup=before_add)
         self._owner = owner
         self._limits = limits or Limits()
-        self._accepting: set[asyncio.Task[None]] = set()
-        self._serving: set[asyncio.Task[None]] = set()
+        self._reception = Reception(self._serve)
 
     async def start(self, listening: socket.socket) -> None:
         """Serve `listening` (bound, listening, AF_UNIX) from now on. May be called for several sockets."""
-        listening.settimeout(0)
-        self._keep(self._accepting, self._accept(listening))
+        self._reception.open(listening)
 
     async def stop(self, patience: float) -> None:
         """Accept nobody any more, let running requests end for `patience` seconds, then cancel them."""
-        for task in self._accepting:
-            task.cancel()
-        await asyncio.gather(*self._accepting, return_exceptions=True)
-        if self._serving:
-            _, late = await asyncio.wait(self._serving, timeout=patience)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._reception.close(patience)
 
     @property
     def busy(self) -> int:
         """How many requests are being served."""
-        return len(self._serving)
-
-    def _keep(self, where: set[asyncio.Task[None]], work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        where.add(task)
-        task.add_done_callback(where.discard)
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                line, _ = await loop.sock_accept(listening)
-            except OSError as error:  # out of descriptors: the backlog holds the callers meanwhile
-                log.warning("can't accept a caller: %s", error)
-                await asyncio.sleep(self._limits.retry_accept)
-                continue
-            line.settimeout(0)
-            self._keep(self._serving, self._serve(line))
+        return self._reception.busy
 
     async def _serve(self, line: socket.socket) -> None:
         with line:

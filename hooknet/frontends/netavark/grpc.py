@@ -28,6 +28,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, RequestReceived
 from h2.exceptions import ProtocolError
 
 from hooknet.frontends.peers import peer_of
+from hooknet.frontends.reception import Reception
 from hooknet.lifecycle.timing import Timing
 from hooknet.lifecycle.to_the_end import to_the_end
 
@@ -90,7 +91,6 @@ class Limits:
 
     idle: float = 10.0
     write: float = 10.0
-    retry_accept: float = 0.2
 
 
 class GrpcServer:
@@ -102,38 +102,15 @@ class GrpcServer:
         self._methods = methods
         self._owner = owner
         self._limits = limits or Limits()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting: asyncio.Task[None] | None = None
+        self._reception = Reception(self._serve)
 
     async def start(self, listening: socket.socket) -> None:
         """Serve `listening` (bound, listening, AF_UNIX) from now on."""
-        listening.settimeout(0)
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(listening))
+        self._reception.open(listening)
 
     async def stop(self, patience: float) -> None:
         """Accept nobody any more, let running calls end for `patience` seconds, then cancel them."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.gather(self._accepting, return_exceptions=True)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=patience)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                line, _ = await loop.sock_accept(listening)
-            except OSError as error:
-                log.warning("can't accept a caller: %s", error)
-                await asyncio.sleep(self._limits.retry_accept)
-                continue
-            line.settimeout(0)
-            task = loop.create_task(self._serve(line))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._reception.close(patience)
 
     async def _serve(self, line: socket.socket) -> None:
         with line:

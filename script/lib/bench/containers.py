@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from figures import Goal, Row, median
+from figures import Goal, Row, in_turn, median, over
 from lab.podman import IMAGE, Podman, in_our_cgroup
 from lab.process import run
 
@@ -29,17 +29,15 @@ def podman_run(ground: Ground, peers: Sequence[Peer], sizes: Sizes) -> Iterator[
     for name, podman in ways:
         container(podman, name)  # the first run of a store makes its files
     for turn in range(sizes.runs):
-        for name, podman in [*ways[turn % len(ways) :], *ways[: turn % len(ways)]]:
+        for name, podman in in_turn(ways, turn):
             taken[name].append(container(podman, name))
     values = {name: median(some) for name, some in taken.items()}
-    none = values[NONE]
-    over = {name: value - none for name, value in values.items() if name != NONE}
     yield Row(key="podman", label="`podman run --rm … true`", unit="ms", values=values, samples=taken)
     yield Row(
         key="podman over none",
         label="the same, over `--network none`",
         unit="ms",
-        values=over,
+        values={name: over(some, taken[NONE]) for name, some in taken.items() if name != NONE},
         goals=(Goal(limit=65),),
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,20 @@ def verdict(goal: Goal, value: float, values: Mapping[str, float]) -> str:
 
 def median(samples: Sequence[float]) -> float:
     return statistics.median(samples)
+
+
+def over(samples: Sequence[float], base: Sequence[float]) -> float:
+    """The median of what each sample is above the one that was taken beside it, in the same turn.
+
+    A machine that is slow for a minute is slow for both: differences of medians would take that for a cost.
+    """
+    return statistics.median(one - other for one, other in zip(samples, base, strict=True))
+
+
+def in_turn(things: Sequence[T], turn: int) -> list[T]:
+    """All of them, begun by another one in each turn."""
+    first = turn % len(things)
+    return [*things[first:], *things[:first]]
 
 
 def p95(samples: Sequence[float]) -> float:

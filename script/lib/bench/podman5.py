@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from figures import Goal, Row, median
+from figures import Goal, Row, in_turn, over
 from lab.podman5 import PROXY_SOCKET, Podman5
 from peers import HOOKNET
 
@@ -41,13 +41,13 @@ def podman_run(ground: Ground, sizes: Sizes) -> Iterator[Row]:
         way()  # the first run of a store makes its files
     names = list(ways)
     for turn in range(sizes.runs):
-        for name in [*names[turn % len(names) :], *names[: turn % len(names)]]:
+        for name in in_turn(names, turn):
             taken[name].append(ways[name]())
     yield from rows(taken)
 
 
 def rows(taken: dict[str, list[float]]) -> Iterator[Row]:
-    values = {name: median(some) for name, some in taken.items()}
+    none = taken[NONE]
     label = "podman 5: `podman run --rm … true` over `--network none`"
     for door, words in (
         (DRIVER, "the driver `hooknet`"),
@@ -57,9 +57,9 @@ def rows(taken: dict[str, list[float]]) -> Iterator[Row]:
             key=f"podman 5 {door}",
             label=f"{label}, {words}",
             unit="ms",
-            values={HOOKNET: values[door] - values[NONE], NETAVARK: values[NETAVARK] - values[NONE]},
+            values={HOOKNET: over(taken[door], none), NETAVARK: over(taken[NETAVARK], none)},
             goals=(Goal(limit=60), Goal(of=NETAVARK, times=1.2)),
-            samples={HOOKNET: taken[door], NETAVARK: taken[NETAVARK], NONE: taken[NONE]},
+            samples={HOOKNET: taken[door], NETAVARK: taken[NETAVARK], NONE: none},
         )
 
 

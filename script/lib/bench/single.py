@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from calls import at_once, run
-from figures import Goal, Row, median, p95
+from figures import Goal, Row, in_turn, median, p95
 from floor import Floor
 from peers import DEBIAN, PARENT
 
@@ -52,7 +52,7 @@ def one_by_one(ground: Ground, peers: Sequence[Peer], sizes: Sizes) -> Iterator[
     adds: dict[str, list[float]] = {name: [] for name in [*boxes, STARTED]}
     dels: dict[str, list[float]] = {name: [] for name in boxes}
     for turn in range(sizes.rounds):
-        order = [*peers[turn % len(peers) :], *peers[: turn % len(peers)]]
+        order = in_turn(peers, turn)
         ms, held = floor.add(boxes[floor.name])
         adds[floor.name].append(ms)
         adds[STARTED].append(ms + bare_start())
@@ -91,7 +91,7 @@ def many_at_once(ground: Ground, peers: Sequence[Peer], sizes: Sizes) -> Iterato
     for count, times in sizes.bursts:
         bursts: dict[str, list[Burst]] = {peer.name: [] for peer in peers}
         for turn in range(times):
-            for peer in [*peers[turn % len(peers) :], *peers[: turn % len(peers)]]:
+            for peer in in_turn(peers, turn):
                 bursts[peer.name].append(Burst(peer, boxes[:count]))
         goals = (Goal(limit=WALL_GOALS[count]),) if count in WALL_GOALS else ()
         yield from rows_of(count, bursts, (*goals, Goal(of=DEBIAN, times=0.15)))

@@ -69,6 +69,7 @@ units_in=(/etc/systemd/system /etc/systemd/user)
 # without_services COMMAND…: Debian starts a package's units when it installs them, unless policy-rc.d says 101; and it
 # enables them, which can only be undone. What was enabled before stays so; what was there of policy-rc.d, too.
 without_services() {
+  policy_is_ours=
   enabled_before=$(enabled_units)
   trap as_before EXIT
   [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; policy_is_ours=1; }
@@ -79,14 +80,15 @@ without_services() {
 
 as_before() {
   local new
-  [ -z "${policy_is_ours:-}" ] || rm -f "$policy"
+  [ -z "$policy_is_ours" ] || rm -f "$policy"
   new=$(comm -13 <(echo "$enabled_before") <(enabled_units))
   [ -z "$new" ] && return
   rm -f $new
   say "not left enabled, as it came with what was installed:" $(basename -a $new | sort -u)
 }
 
-enabled_units() { find "${units_in[@]}" -type l -path '*.wants/*' 2>/dev/null | sort; }
+# A folder that is missing is no error: where nobody has enabled a user's unit, there is no /etc/systemd/user.
+enabled_units() { { find "${units_in[@]}" -type l -path '*.wants/*' 2>/dev/null || true; } | sort; }
 
 need_servers() {
   local folder=.cache/servers wanted names archive

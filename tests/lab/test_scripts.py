@@ -69,16 +69,17 @@ def test_a_world_whose_command_fails_is_not_kept(tmp_path: Path) -> None:
 
 
 MACHINE = """
+set -euo pipefail
 . script/lib/machine.sh
-units_in=("$1") policy=$1/policy-rc.d
+units_in=("$1" "$1/missing") policy=$1/policy-rc.d
 apt() { sh -c "$1" || fail "apt failed"; }
 without_services apt "$2"
 """
 
 
-def install(systemd: Path, command: str) -> tuple[int, str]:
-    """Run a command as apt is run on a machine whose /etc/systemd is `systemd`; what is said of it."""
-    done = run(["bash", "-c", f"cd {ROOT}; {MACHINE}", "script/test", systemd, command], check=False)
+def install(systemd: Path, command: str, then: str = "") -> tuple[int, str]:
+    """Run a command as apt is run on a machine whose units are in `systemd` alone; what is said of it."""
+    done = run(["bash", "-c", f"cd {ROOT}; {MACHINE}{then}", "script/test", systemd, command], check=False)
     return done.returncode, done.stderr
 
 
@@ -100,6 +101,12 @@ def test_a_machines_own_rule_about_starting_services_stays(tmp_path: Path) -> No
     policy.write_text("#!/bin/sh\nexit 104\n")
     assert install(tmp_path, "true") == (0, "")
     assert "104" in policy.read_text()
+
+
+def test_a_rule_that_came_between_two_installations_stays_too(tmp_path: Path) -> None:
+    between = 'echo "exit 104" >"$policy"; without_services apt true'
+    assert install(tmp_path, "true", then=between) == (0, "")
+    assert "104" in (tmp_path / "policy-rc.d").read_text()
 
 
 def test_the_demo_tells_the_story_of_a_real_container() -> None:

@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
 
     from hooknet.errors import EXIT_UNHEALTHY
     from hooknet.install.plan import read_conf
-    from hooknet.migrate.plan import Folders, Way, plan
+    from hooknet.migrate.plan import Way, plan
 
     args.dry_run = args.dry_run or not args.apply
     root = root_of(args)
     conf = read_conf(root, environ)
     way = Way.TO_NETAVARK if args.to_netavark else Way.IN_PLACE
-    moving = plan(root, Folders.of(conf), args.names, way, datetime.now(UTC))
+    moving = plan(root, conf, args.names, way, datetime.now(UTC))
     for line in (*(f"{move.name}: {said}" for move in moving.moves for said in move.says), *moving.refused):
         print(text(str(line)))
     code = follow(moving.plan, root, dry_run=args.dry_run)

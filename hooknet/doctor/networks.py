@@ -13,7 +13,7 @@ from hooknet.doctor.host import Host
 from hooknet.doctor.plugins import first, is_shim, read_conf
 from hooknet.errors import HooknetError
 from hooknet.install import containers_conf, delegates
-from hooknet.install.containers_conf import plugins_of
+from hooknet.install.containers_conf import is_netavarks, part, plugins_of
 from hooknet.install.units import FOLDER, SERVICE
 from hooknet.shim.install import DROP_INS, PLUGIN
 
@@ -106,13 +106,12 @@ def networks(host: Host) -> Iterator[Network]:
     """Those of CNI, then those of netavark."""
     for folder in read_conf(host).network_dirs:
         for path, data in containers_conf.networks(host.root, folder):
-            yield from of_netavark(path, data) if "driver" in data else of_cni(path, data)
+            yield from of_netavark(path, data) if is_netavarks(data) else of_cni(path, data)
 
 
 def of_cni(path: Path, data: dict[str, Any]) -> Iterator[Network]:
     for plugin in plugins_of(data):
-        ipam = plugin.get("ipam")
-        source = ipam.get("type") if isinstance(ipam, dict) else None
+        source = part(plugin, "ipam").get("type")
         ours = source == PLUGIN or (plugin.get("type") == PLUGIN and "ipam" not in plugin)
         if ours or source == "dhcp":
             yield Network(
@@ -131,16 +130,12 @@ def place_of(plugin: dict[str, Any]) -> Place | None:
 
 def of_netavark(path: Path, data: dict[str, Any]) -> Iterator[Network]:
     """A file of podman's own: driver, options and ipam_options are those of `podman network create`."""
-    ipam, options = table(data.get("ipam_options")), table(data.get("options"))
+    ipam, options = part(data, "ipam_options"), part(data, "options")
     ours = data.get("driver") == PLUGIN and ipam.get("driver") != "none"
     if ours or ipam.get("driver") == "dhcp":
         parent = options.get("parent") or (ours and options.get("master")) or data.get("network_interface")
         place = Place(text(parent), shares_mac=data.get("driver") == "ipvlan")
         yield Network(str(data.get("name")), path, Source.HOOKNET if ours else Source.PROXY, place)
-
-
-def table(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str | None:

@@ -48,6 +48,7 @@ DEFAULT_DRIVER_DIRS = tuple(
 )
 DEFAULT_NETWORKS = Path("/etc/cni/net.d")
 NETAVARK_NETWORKS = Path("/etc/containers/networks")
+ENDINGS = (".conflist", ".conf", ".json")
 PLUGINS, DRIVERS = "cni_plugin_dirs", "netavark_plugin_dirs"
 TABLES_SINCE = (4, 8)
 """The podman from which on a list may hold `{append=true}`."""
@@ -94,9 +95,9 @@ class Directories:
 class ContainersConf:
     """The settings, and which file each comes from (None: podman's default).
 
-    plugins: where CNI's plugins are looked for; drivers: netavark's. backend: "" where nothing is configured: podman
-    then decides when it first runs. problems: file and what is wrong. with_tables: files that a podman before 4.8
-    refuses, and the key.
+    plugins: where CNI's plugins are looked for; drivers: netavark's. networks: where CNI's are kept. backend: ""
+    where nothing is configured: podman then decides when it first runs. problems: file and what is wrong.
+    with_tables: files that a podman before 4.8 refuses, and the key.
     """
 
     plugins: Directories = Directories(DEFAULT_PLUGIN_DIRS)
@@ -112,10 +113,14 @@ class ContainersConf:
         return self.plugins.paths
 
     @property
+    def netavark_networks(self) -> Path:
+        """Where podman keeps those of netavark: network_config_dir counts for both back ends."""
+        return NETAVARK_NETWORKS if self.networks == DEFAULT_NETWORKS else self.networks
+
+    @property
     def network_dirs(self) -> tuple[Path, ...]:
-        """Where podman keeps networks, under either back end: network_config_dir counts for both."""
-        default = self.networks == DEFAULT_NETWORKS
-        return (DEFAULT_NETWORKS, NETAVARK_NETWORKS) if default else (self.networks,)
+        """Where podman keeps networks, under either back end."""
+        return tuple(dict.fromkeys((self.networks, self.netavark_networks)))
 
     @property
     def driver_dirs(self) -> tuple[Path, ...]:
@@ -173,18 +178,49 @@ def with_first(first: Path, others: Directories) -> bytes:
 
 def networks(root: Root, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Each network configuration that can be read, and its file."""
-    for name in root.names(folder):
-        if not name.endswith((".conflist", ".conf", ".json")):
-            continue
+    for path in network_files(root, folder):
         try:
-            data = json.loads(root.text(folder / name) or "")
+            data = decoded(root, path)
         except ValueError:
             continue
         if isinstance(data, dict):
-            yield folder / name, data
+            yield path, data
+
+
+def broken_networks(root: Root, folder: Path) -> Iterator[Path]:
+    """Files that podman, too, can't read: a network that is missed may be in one."""
+    for path in network_files(root, folder):
+        try:
+            decoded(root, path)
+        except ValueError:
+            yield path
+
+
+def network_files(root: Root, folder: Path) -> Iterator[Path]:
+    return (folder / name for name in root.names(folder) if name.endswith(ENDINGS))
+
+
+def decoded(root: Root, path: Path) -> object:
+    """What a file holds; None for a link that leads nowhere. Raises ValueError for what is no JSON."""
+    text = root.text(path)
+    try:
+        return None if text is None else json.loads(text)
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+
+
+def is_netavarks(network: Mapping[str, Any]) -> bool:
+    """Whether it is a network of netavark's; else it is one of CNI's, which may lie in the same folder."""
+    return "driver" in network and "id" in network
 
 
 def plugins_of(network: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The chain; a file without a list is a chain of one."""
     listed = network.get("plugins", [network])
     return [plugin for plugin in listed if isinstance(plugin, dict)] if isinstance(listed, list) else []
+
+
+def part(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object within; an empty one for what is none: such a network is somebody else's to mend."""
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hooknet.install import containers_conf, units
-from hooknet.install.containers_conf import ContainersConf, plugins_of
+from hooknet.install.containers_conf import ContainersConf, part, plugins_of
 from hooknet.install.planning import Planning
 from hooknet.install.program import HIDDEN, lies_under
 from hooknet.install.root import Root
@@ -52,8 +52,7 @@ def data_of(root: Root, conf: ContainersConf, mains: Collection[str]) -> Iterato
     found = set()
     for _, network in containers_conf.networks(root, conf.networks):
         for plugin in plugins_of(network):
-            ipam = plugin.get("ipam")
-            said = ipam.get("dataDir") if isinstance(ipam, dict) and plugin.get("type") in mains else None
+            said = part(plugin, "ipam").get("dataDir") if plugin.get("type") in mains else None
             folder = (
                 Path(os.path.normpath(said))
                 if isinstance(said, str) and said.startswith("/")

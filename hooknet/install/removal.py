@@ -13,7 +13,7 @@ from typing import Any
 from hooknet.config import DEFAULT_CONFIG, DEFAULT_RUN_DIR, DEFAULT_STATE_DIR
 from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import Change, MakeLink, RemoveDirectory, RemoveFile, RemoveGroup, Run
-from hooknet.install.containers_conf import plugins_of
+from hooknet.install.containers_conf import part, plugins_of
 from hooknet.install.network import BACKUP
 from hooknet.install.planning import Plan
 from hooknet.install.record import RECORD, Record
@@ -63,9 +63,9 @@ def left_behind(root: Root, removed: Collection[Path]) -> Iterator[str]:
 
 def names_hooknet(network: Mapping[str, Any]) -> bool:
     """Whether a network, of CNI or of netavark, is made by hooknet or leases by it."""
-    ipams = [plugin.get("ipam") for plugin in plugins_of(network)]
-    kinds = [network.get("driver"), *(plugin.get("type") for plugin in plugins_of(network))]
-    return shim.PLUGIN in [*kinds, *(ipam.get("type") for ipam in ipams if isinstance(ipam, dict))]
+    plugins = plugins_of(network)
+    ipams = [part(plugin, "ipam").get("type") for plugin in plugins]
+    return shim.PLUGIN in [network.get("driver"), *(plugin.get("type") for plugin in plugins), *ipams]
 
 
 def stops(running: Running) -> list[Change]:

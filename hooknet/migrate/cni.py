@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hooknet.cni.netconf import read_netconf
-from hooknet.install.containers_conf import plugins_of
+from hooknet.install.containers_conf import part, plugins_of
 from hooknet.migrate.moves import DEFAULT, DHCP, Move, as_json, told_of
 from hooknet.shim.install import PLUGIN
 
@@ -37,8 +37,8 @@ def in_place(path: Path, data: dict[str, Any]) -> Move | None:
 
 def _plugin(plugin: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """What a plugin's part becomes, and that in words; empty words where it stays."""
-    ipam = plugin.get("ipam")
-    if not isinstance(ipam, dict) or ipam.get("type") != DHCP:
+    ipam = part(plugin, "ipam")
+    if ipam.get("type") != DHCP:
         return plugin, ""
     rest = {key: value for key, value in ipam.items() if key not in {"type", "daemonSocketPath"}}
     if plugin.get("type") == "macvlan":

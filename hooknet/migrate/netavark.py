@@ -17,7 +17,7 @@ from typing import Any
 
 from hooknet.cni.dialects import settings_given
 from hooknet.cni.document import Section
-from hooknet.install.containers_conf import plugins_of
+from hooknet.install.containers_conf import part, plugins_of
 from hooknet.migrate.moves import DEFAULT, DHCP, Move, as_json, told_of
 from hooknet.netavark.driver import read_create
 from hooknet.netavark.options import PARENT
@@ -31,18 +31,13 @@ RESTART = (
 )
 
 
-def is_netavarks(data: dict[str, Any]) -> bool:
-    """Whether a file in a folder of networks is one of netavark's."""
-    return "driver" in data and "id" in data
-
-
 def to_driver(path: Path, data: dict[str, Any], tuned: Collection[str]) -> Move | None:
     """From netavark's macvlan to hooknet's driver; None where it does not lease by DHCP. Raises BAD_CONFIG.
 
     `tuned`: the networks that hooknet.toml has settings for.
     """
-    given = _part(data, "options")
-    if data.get("driver") != "macvlan" or _part(data, "ipam_options").get("driver") != DHCP:
+    given = part(data, "options")
+    if data.get("driver") != "macvlan" or part(data, "ipam_options").get("driver") != DHCP:
         return None
     options = {key: str(given[key]) for key in CARRIED if given.get(key)}
     parent = data.get("network_interface")
@@ -69,7 +64,7 @@ def crossing(folder: Path, data: dict[str, Any], now: datetime) -> Move | None:
     main, name = plugins[0], data["name"]
     with told_of(name):
         options = _options(main)
-        dns = Section(_part(main, "dns")).texts("nameservers")
+        dns = Section(part(main, "dns")).texts("nameservers")
     content = _checked(
         {
             "name": name,
@@ -91,7 +86,7 @@ def crossing(folder: Path, data: dict[str, Any], now: datetime) -> Move | None:
 
 def _options(main: dict[str, Any]) -> dict[str, str]:
     """The main plugin's keys as the driver's options."""
-    settings = settings_given(Section(main), Section(_part(main, "ipam")))
+    settings = settings_given(Section(main), Section(part(main, "ipam")))
     link = {ours: main[key] for key, ours in LINK_KEYS.items() if main.get(key)}
     return {key: _as_text(value) for key, value in (link | settings).items()}
 
@@ -105,21 +100,15 @@ def _left_behind(proxied: str, name: str) -> str:
 def _lost(main: dict[str, Any]) -> Iterator[str]:
     """What of the main plugin is not carried over."""
     for place, keys in (("ipam", ("provide", "request")), ("dns", ("domain", "search", "options"))):
-        section = _part(main, place)
+        section = part(main, place)
         yield from (f"{place}.{key}" for key in keys if section.get(key))
     yield from (key for key in ("linkInContainer", "mac") if main.get(key))
 
 
 def _leases_for_macvlan(plugin: dict[str, Any]) -> bool:
-    kind, source = plugin.get("type"), _part(plugin, "ipam").get("type")
+    kind, source = plugin.get("type"), part(plugin, "ipam").get("type")
     ours = kind == PLUGIN and source in {None, DHCP, PLUGIN} and plugin.get("ipam") != {}
     return ours or (kind == "macvlan" and source == DHCP)
-
-
-def _part(data: dict[str, Any], key: str) -> dict[str, Any]:
-    """An object within; an empty one for what is none: such a network is somebody else's to mend."""
-    part = data.get(key)
-    return part if isinstance(part, dict) else {}
 
 
 def _checked(network: dict[str, Any]) -> bytes:

@@ -5,7 +5,6 @@ One that can't be moved is told of, and keeps no other from moving; asked for by
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -18,14 +17,12 @@ from typing import Any
 from hooknet.config import DEFAULT_CONFIG
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import Change, MakeDirectory, WriteFile
-from hooknet.install.containers_conf import DEFAULT_NETWORKS, NETAVARK_NETWORKS, ContainersConf
+from hooknet.install.containers_conf import ContainersConf, broken_networks, is_netavarks, networks
 from hooknet.install.network import BACKUP
 from hooknet.install.planning import Plan
 from hooknet.install.root import Root
 from hooknet.migrate import cni, netavark
 from hooknet.migrate.moves import Move
-
-ENDINGS = (".conflist", ".conf", ".json")
 
 
 @unique
@@ -37,23 +34,6 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Folders:
-    """Where podman keeps networks, under either back end."""
-
-    cni: Path = DEFAULT_NETWORKS
-    netavark: Path = NETAVARK_NETWORKS
-
-    @classmethod
-    def of(cls, conf: ContainersConf) -> Folders:
-        """containers.conf's network_config_dir counts for both back ends."""
-        return cls() if conf.networks == DEFAULT_NETWORKS else cls(conf.networks, conf.networks)
-
-    def files(self, root: Root) -> Iterator[Path]:
-        for folder in dict.fromkeys((self.cni, self.netavark)):
-            yield from (folder / name for name in root.names(folder) if name.endswith(ENDINGS))
-
-
-@dataclass(frozen=True, slots=True)
 class Moving:
     """The moves, what can't be moved and why, and the changes that carry the moves out."""
 
@@ -62,14 +42,14 @@ class Moving:
     refused: tuple[HooknetError, ...] = ()
 
 
-def plan(root: Root, folders: Folders, names: Collection[str], way: Way, now: datetime) -> Moving:
+def plan(root: Root, conf: ContainersConf, names: Collection[str], way: Way, now: datetime) -> Moving:
     """`names` empty: all that can be moved. `now`: when a network that is made says it was.
 
     Raises NOT_FOUND for a name that is no network which leases by DHCP, BAD_CONFIG for one that can't be moved.
     """
     moves, refused = [], []
-    become = _becoming(root, folders, way, now)
-    for path, data in _networks(root, folders):
+    become = _becoming(root, conf, way, now)
+    for path, data in _named(root, conf):
         if names and data["name"] not in names:
             continue
         try:
@@ -80,38 +60,39 @@ def plan(root: Root, folders: Folders, names: Collection[str], way: Way, now: da
             refused.append(error)
         else:
             moves += [move] if move is not None else []
-    _require_all(names, moves, folders)
+    _require_all(names, moves, conf)
     changes = [change for move in moves for change in _changes(root, move)]
     notes = [f"{move.name}: {note}" for move in moves for note in move.notes]
     if not names:
-        notes += [f"{path} is left alone: it is not valid JSON" for path in _broken(root, folders)]
+        broken = [path for folder in conf.network_dirs for path in broken_networks(root, folder)]
+        notes += [f"{path} is left alone: it is not valid JSON" for path in broken]
     return Moving(Plan(tuple(changes), tuple(notes)), tuple(moves), tuple(refused))
 
 
 def _becoming(
-    root: Root, folders: Folders, way: Way, now: datetime
+    root: Root, conf: ContainersConf, way: Way, now: datetime
 ) -> Callable[[Path, dict[str, Any]], Move | None]:
     """What is made of a file in one of the folders."""
-    taken = {name.removesuffix(".json") for name in root.names(folders.netavark)}
+    taken = {name.removesuffix(".json") for name in root.names(conf.netavark_networks)}
     tuned = _tuned(root)
 
     def become(path: Path, data: dict[str, Any]) -> Move | None:
-        if netavark.is_netavarks(data):
+        if is_netavarks(data):
             return netavark.to_driver(path, data, tuned)
         if way is Way.IN_PLACE:
             return cni.in_place(path, data)
-        return None if data["name"] in taken else netavark.crossing(folders.netavark, data, now)
+        return None if data["name"] in taken else netavark.crossing(conf.netavark_networks, data, now)
 
     return become
 
 
-def _require_all(names: Collection[str], moves: Collection[Move], folders: Folders) -> None:
+def _require_all(names: Collection[str], moves: Collection[Move], conf: ContainersConf) -> None:
     missing = sorted(set(names) - {move.name for move in moves})
     if missing:
         raise HooknetError(
             Kind.NOT_FOUND,
             f"{', '.join(missing)}: no network of that name leases by DHCP and is not hooknet's yet",
-            details=f"looked in {', '.join(dict.fromkeys((str(folders.cni), str(folders.netavark))))}",
+            details=f"looked in {', '.join(map(str, conf.network_dirs))}",
             hint="`hooknet migrate` without a name lists those that can be moved",
         )
 
@@ -131,24 +112,12 @@ def _changes(root: Root, move: Move) -> Iterator[Change]:
     yield WriteFile(move.path, move.content, mode, replaces=True)
 
 
-def _networks(root: Root, folders: Folders) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Each file that describes a network, and what it says."""
-    for path in folders.files(root):
-        try:
-            data = json.loads(root.text(path) or "")
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(data, dict) and isinstance(data.get("name"), str):
-            yield path, data
-
-
-def _broken(root: Root, folders: Folders) -> Iterator[Path]:
-    """Files that podman, too, can't read: a network that is not listed may be in one."""
-    for path in folders.files(root):
-        try:
-            json.loads(root.text(path) or "null")
-        except (ValueError, RecursionError):
-            yield path
+def _named(root: Root, conf: ContainersConf) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Each network that has a name, and its file."""
+    for folder in conf.network_dirs:
+        for path, data in networks(root, folder):
+            if isinstance(data.get("name"), str):
+                yield path, data
 
 
 def _tuned(root: Root) -> tuple[str, ...]:

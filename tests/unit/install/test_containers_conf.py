@@ -93,5 +93,10 @@ def test_networks_that_can_not_be_read_are_passed_over(image):
     image.write("etc/cni/net.d/2.conflist", '{"name": "lan"}')
     image.write("etc/cni/net.d/3.txt", '{"name": "x"}')
     image.write("etc/cni/net.d/4.conf", "[]")
-    found = list(containers_conf.networks(image.root, Path("/etc/cni/net.d")))
-    assert found == [(Path("/etc/cni/net.d/2.conflist"), {"name": "lan"})]
+    image.write("etc/cni/net.d/5.json", "[" * 100_000)
+    folder = Path("/etc/cni/net.d")
+    assert list(containers_conf.networks(image.root, folder)) == [(folder / "2.conflist", {"name": "lan"})]
+    assert list(containers_conf.broken_networks(image.root, folder)) == [
+        folder / "1.conflist",
+        folder / "5.json",
+    ]

@@ -10,8 +10,9 @@ from cni_calls import SEED
 from hooknet.cli.main import main
 from hooknet.errors import HooknetError
 from hooknet.install.changes import carry_out
+from hooknet.install.containers_conf import NETAVARK_NETWORKS, ContainersConf
 from hooknet.install.root import Root
-from hooknet.migrate.plan import NETAVARK_NETWORKS, Folders, Way, plan
+from hooknet.migrate.plan import Way, plan
 
 NET_D = Path("/etc/cni/net.d")
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -59,7 +60,7 @@ class Machine:
         path.write_text(text)
 
     def plan(self, *names, way=Way.IN_PLACE):
-        return plan(self.root, Folders(), names, way, NOW)
+        return plan(self.root, ContainersConf(), names, way, NOW)
 
     def migrate(self, *names, **how):
         moving = self.plan(*names, **how)

@@ -42,9 +42,12 @@ class Data:
         return not hidden and PLAIN_PATH.fullmatch(str(self.folder)) is not None
 
 
-def served(drop_ins: Collection[str]) -> set[str]:
-    """The main plugins whose IPAM plugin hooknet runs, where podman takes `drop_ins` from hooknet."""
-    return {PLUGIN, *drop_ins} - {"dhcp"}
+def served(drop_ins: Collection[str]) -> tuple[str, ...]:
+    """The main plugins whose IPAM plugin hooknet runs, where podman takes `drop_ins` from hooknet.
+
+    No set: what a network says in the place of a name may be anything, and need not hash.
+    """
+    return (PLUGIN, *(name for name in drop_ins if name != "dhcp"))
 
 
 def data_of(root: Root, conf: ContainersConf, mains: Collection[str]) -> Iterator[Data]:

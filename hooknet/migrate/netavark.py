@@ -107,7 +107,7 @@ def _lost(main: dict[str, Any]) -> Iterator[str]:
 
 def _leases_for_macvlan(plugin: dict[str, Any]) -> bool:
     kind, source = plugin.get("type"), part(plugin, "ipam").get("type")
-    ours = kind == PLUGIN and source in {None, DHCP, PLUGIN} and plugin.get("ipam") != {}
+    ours = kind == PLUGIN and source in (None, DHCP, PLUGIN) and plugin.get("ipam") != {}
     return ours or (kind == "macvlan" and source == DHCP)
 
 

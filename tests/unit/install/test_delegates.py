@@ -64,6 +64,13 @@ def test_macvlan_is_hooknets_to_run_only_as_a_drop_in(image, network):
     assert image.exists(DROP_IN)
 
 
+@pytest.mark.parametrize("kind", [["hooknet"], {}, 7, None])
+def test_a_plugin_without_a_name_is_none_that_hooknet_runs(image, network, kind):
+    network("/srv/leases", kind=kind)
+    image.install()
+    assert not image.exists(DROP_IN)
+
+
 @pytest.mark.parametrize(
     "data_dir", ["/home/me/leases", "/tmp/leases", "/srv/two words", "/srv/x\nExecStart=/bin/y"]
 )

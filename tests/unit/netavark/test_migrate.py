@@ -211,6 +211,14 @@ def test_a_network_that_is_not_as_netavark_writes_one_is_left_alone(machine):
     assert machine.plan().moves == machine.plan().refused == ()
 
 
+@pytest.mark.parametrize("plugin", [{"type": ["hooknet"]}, {"type": "hooknet", "ipam": {"type": []}}])
+def test_a_plugin_whose_name_is_none_is_left_alone(machine, plugin):
+    machine.cni(plugin)
+    for way in Way:
+        moving = machine.plan(way=way)
+        assert (moving.moves, moving.refused) == ((), ())
+
+
 def test_dns_servers_cross_and_what_has_no_place_is_named(machine):
     dns = {"nameservers": ["192.0.2.53"], "domain": "example", "search": ["a.example"]}
     machine.cni(MACVLAN | {"dns": dns})

@@ -26,13 +26,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
+    from os import environ
+
     from hooknet.install import record, removal
     from hooknet.install.units import Systemctl
 
     root = root_of(args)
     if root.is_machine and not args.force:
         require_nobody()
-    made = removal.plan(root, record.read(root), running=Systemctl(root), purge=args.purge)
+    made = removal.plan(root, record.read(root), running=Systemctl(root), purge=args.purge, environ=environ)
     return follow(made, root, dry_run=args.dry_run)
 
 

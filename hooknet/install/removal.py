@@ -22,7 +22,9 @@ from hooknet.install.units import Running
 from hooknet.shim import install as shim
 
 
-def plan(root: Root, record: Record | None, *, running: Running, purge: bool) -> Plan:
+def plan(
+    root: Root, record: Record | None, *, running: Running, purge: bool, environ: Mapping[str, str]
+) -> Plan:
     """Without a record there is nothing that is known to be ours; with `purge` state and configuration go too."""
     notes: list[str] = []
     changes: list[Change] = []
@@ -39,15 +41,16 @@ def plan(root: Root, record: Record | None, *, running: Running, purge: bool) ->
         changes += emptied(root, record, purge=purge)
         changes += told_systemd(root, record)
     if record is not None:
-        notes += left_behind(root, {change.path for change in changes if isinstance(change, RemoveFile)})
+        removed = {change.path for change in changes if isinstance(change, RemoveFile)}
+        notes += left_behind(root, removed, environ)
     if not purge and len(root.names(DEFAULT_STATE_DIR)) > (1 if root.exists(RECORD) else 0):
         notes.append(f"{DEFAULT_STATE_DIR} is kept: it remembers leases and identities (--purge removes it)")
     return Plan(tuple(changes), tuple(notes))
 
 
-def left_behind(root: Root, removed: Collection[Path]) -> Iterator[str]:
+def left_behind(root: Root, removed: Collection[Path], environ: Mapping[str, str]) -> Iterator[str]:
     """Networks on which no container starts any more, and what `hooknet migrate` kept of those before."""
-    conf = containers_conf.read(root, containers_conf.files(root, {}))
+    conf = containers_conf.read(root, containers_conf.files(root, environ if root.is_machine else {}))
     for folder in conf.network_dirs:
         for path, data in containers_conf.networks(root, folder):
             if path not in removed and names_hooknet(data):

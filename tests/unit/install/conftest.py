@@ -68,8 +68,10 @@ class Image:
         list(carry_out(made.changes, self.root))
         return made
 
-    def plan_removal(self, *, purge: bool = False) -> Plan:
-        return removal.plan(self.root, record.read(self.root), running=self.units, purge=purge)
+    def plan_removal(self, *, purge: bool = False, environ: dict[str, str] | None = None) -> Plan:
+        return removal.plan(
+            self.root, record.read(self.root), running=self.units, purge=purge, environ=environ or {}
+        )
 
     def uninstall(self, *, purge: bool = False) -> Plan:
         made = self.plan_removal(purge=purge)

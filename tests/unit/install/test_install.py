@@ -380,6 +380,18 @@ def test_networks_on_which_nothing_starts_any_more_are_told(image):
     assert "other" not in told
 
 
+@pytest.mark.parametrize("is_machine", [True, False])
+def test_networks_are_looked_for_where_podman_is_told_to_by_a_variable_of_this_machine(
+    image, monkeypatch, is_machine
+):
+    image.install()
+    image.write("srv/nets/lan.json", NETAVARKS)
+    image.write("srv/x.conf", '[network]\nnetwork_config_dir = "/srv/nets"\n')
+    monkeypatch.setattr("hooknet.install.root.Root.is_machine", is_machine)
+    told = " ".join(image.plan_removal(environ={"CONTAINERS_CONF": "/srv/x.conf"}).notes)
+    assert ("podman network rm lan" in told) is is_machine
+
+
 def test_a_network_that_was_migrated_is_told_with_how_to_undo_it(image):
     image.install()
     path = "/etc/containers/networks/lan.json"

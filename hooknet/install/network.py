@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from hooknet.cni.names import ifname_flaw, is_identifier
@@ -10,10 +11,14 @@ from hooknet.errors import HooknetError, Kind
 from hooknet.install import containers_conf
 from hooknet.install.containers_conf import ContainersConf
 from hooknet.install.planning import Planning
+from hooknet.install.root import Root
 from hooknet.shim.install import PLUGIN
 
 BACKUP = ".before-hooknet"
-"""What `hooknet migrate` puts behind the name of a network's file as it was."""
+"""What `hooknet migrate` puts behind the name of a network's file as it was; `.2`, `.3` follow where one was kept."""
+
+NUMBERED = re.compile(rf"(.+){re.escape(BACKUP)}(?:\.([2-9]|[1-9][0-9]+))?", re.DOTALL)
+"""A backup's name: the file's, and the number."""
 
 VERSION = "0.4.0"
 """The newest that every podman with CNI reads: Ubuntu 22.04's refuses 1.0.0."""
@@ -51,6 +56,17 @@ def require_names(name: str, parent: str | None) -> None:
             details=flaw,
             hint="ip link shows the names",
         )
+
+
+def backup(path: Path, number: int) -> Path:
+    """Where a network's file is kept as it was before the migration of this number."""
+    return path.with_name(path.name + BACKUP + ("" if number == 1 else f".{number}"))
+
+
+def backups(root: Root, path: Path) -> list[int]:
+    """The numbers of what is kept of a network's file; the last is what the file was before it became hooknet's."""
+    found = (NUMBERED.fullmatch(name) for name in root.names(path.parent))
+    return sorted(int(match[2] or 1) for match in found if match is not None and match[1] == path.name)
 
 
 def conflist(name: str, parent: str | None) -> dict[str, object]:

@@ -14,7 +14,7 @@ from hooknet.config import DEFAULT_CONFIG, DEFAULT_RUN_DIR, DEFAULT_STATE_DIR
 from hooknet.install import containers_conf, group, units
 from hooknet.install.changes import Change, MakeLink, RemoveDirectory, RemoveFile, RemoveGroup, Run
 from hooknet.install.containers_conf import part, plugins_of
-from hooknet.install.network import BACKUP
+from hooknet.install.network import NUMBERED, backup, backups
 from hooknet.install.planning import Plan
 from hooknet.install.record import RECORD, Record
 from hooknet.install.root import Root
@@ -54,13 +54,13 @@ def left_behind(root: Root, removed: Collection[Path], environ: Mapping[str, str
     for folder in conf.network_dirs:
         for path, data in containers_conf.networks(root, folder):
             if path not in removed and names_hooknet(data):
-                backup = path.with_name(path.name + BACKUP)
+                kept = backups(root, path)
                 undo = (
-                    f"mv {backup} {path}" if root.exists(backup) else f"podman network rm {data.get('name')}"
+                    f"mv {backup(path, kept[-1])} {path}" if kept else f"podman network rm {data.get('name')}"
                 )
                 yield f"the network {data.get('name')} ({path}) asks for hooknet, so nothing starts on it now: {undo}"
         for name in root.names(folder):
-            if name.endswith(BACKUP):
+            if NUMBERED.fullmatch(name):
                 yield f"{folder / name} is the network as it was before `hooknet migrate`: delete it, if that was all"
 
 

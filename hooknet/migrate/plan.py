@@ -18,7 +18,7 @@ from hooknet.config import DEFAULT_CONFIG
 from hooknet.errors import HooknetError, Kind
 from hooknet.install.changes import Change, MakeDirectory, WriteFile
 from hooknet.install.containers_conf import ContainersConf, broken_networks, is_netavarks, networks
-from hooknet.install.network import BACKUP
+from hooknet.install.network import backup, backups
 from hooknet.install.planning import Plan
 from hooknet.install.root import Root
 from hooknet.migrate import cni, netavark
@@ -98,7 +98,7 @@ def _require_all(names: Collection[str], moves: Collection[Move], conf: Containe
 
 
 def _changes(root: Root, move: Move) -> Iterator[Change]:
-    """The backup first: whatever happens then, nothing is lost. An older backup is the older truth, and stays."""
+    """The backup first: whatever happens then, nothing is lost."""
     before = root.read(move.path)
     if before is None:
         if not root.is_directory(move.path.parent):
@@ -106,10 +106,18 @@ def _changes(root: Root, move: Move) -> Iterator[Change]:
         yield WriteFile(move.path, move.content)
         return
     mode = S_IMODE(root.place(move.path).stat().st_mode)
-    backup = move.path.with_name(move.path.name + BACKUP)
-    if not root.exists(backup):
-        yield WriteFile(backup, before, mode)
+    yield from _kept(root, move.path, before, mode)
     yield WriteFile(move.path, move.content, mode, replaces=True)
+
+
+def _kept(root: Root, path: Path, before: bytes, mode: int) -> Iterator[Change]:
+    """The file as it is, beside older backups, which are of networks that had its name before.
+
+    None where the last holds it already: an earlier run was cut off between the two.
+    """
+    last = max(backups(root, path), default=0)
+    if not last or root.read(backup(path, last)) != before:
+        yield WriteFile(backup(path, last + 1), before, mode)
 
 
 def _named(root: Root, conf: ContainersConf) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -401,6 +401,18 @@ def test_a_network_that_was_migrated_is_told_with_how_to_undo_it(image):
     assert f"mv {path}.before-hooknet {path}" in told
 
 
+def test_a_network_that_was_migrated_more_than_once_goes_back_to_what_it_was_last(image):
+    image.install()
+    path = "/etc/containers/networks/lan.json"
+    image.write(path, NETAVARKS)
+    for number in ("", ".2", ".10", ".1", ".x"):
+        image.write(f"{path}.before-hooknet{number}", "{}")
+    told = " ".join(image.plan_removal().notes)
+    assert f"mv {path}.before-hooknet.10 {path}" in told
+    assert f"{path}.before-hooknet.2 is the network as it was" in told
+    assert ".before-hooknet.x" not in told
+
+
 def test_what_migrate_kept_is_told_when_it_is_not_needed_any_more(image):
     image.install()
     image.write("etc/cni/net.d/1.conflist.before-hooknet", "{}")

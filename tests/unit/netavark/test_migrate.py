@@ -122,12 +122,23 @@ def test_the_file_as_it_was_stays_beside_it(machine):
     assert {path.stat().st_mode & 0o777, backup.stat().st_mode & 0o777} == {0o640}
 
 
-def test_an_older_backup_is_not_overwritten(machine):
+def test_a_network_made_anew_is_kept_beside_what_was_kept_of_the_one_before(machine):
+    originals = []
+    for master in ("eno1", "eno2", "eno1"):
+        path = machine.cni(MACVLAN | {"master": master})
+        originals.append(path.read_bytes())
+        machine.migrate()
+    kept = [path.with_name(f"{path.name}.before-hooknet{number}") for number in ("", ".2", ".3")]
+    assert [one.read_bytes() for one in kept] == originals
+
+
+def test_a_run_that_was_cut_off_behind_the_backup_is_finished_without_a_second_one(machine):
     path = machine.cni(MACVLAN)
-    backup = path.with_name(path.name + ".before-hooknet")
-    backup.write_text("older")
+    before = path.read_bytes()
+    path.with_name(path.name + ".before-hooknet").write_bytes(before)
     machine.migrate()
-    assert backup.read_text() == "older"
+    assert sorted(one.name for one in path.parent.iterdir()) == [path.name, path.name + ".before-hooknet"]
+    assert path.read_bytes() != before
 
 
 def test_done_twice_there_is_nothing_left_to_do(machine):

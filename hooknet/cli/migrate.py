@@ -2,8 +2,8 @@
 
 It lists CNI networks with `ipam: dhcp` and netavark networks with `--ipam-driver dhcp`, and what each becomes. With
 `--apply` it does that; the file as it was stays beside the new one, with `.before-hooknet` behind its name (and a
-number where one is kept already). A network that can't be moved keeps no other from moving: it is told of, and the exit
-code is 1.
+number where one is kept already). A network that can't be moved keeps no other from moving: it is told of, and the
+exit code is 1.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import Any
 from hooknet.cni.dialects import settings_given
 from hooknet.cni.document import Section
 from hooknet.install.containers_conf import part, plugins_of
+from hooknet.install.network import require_names
 from hooknet.migrate.moves import DEFAULT, DHCP, Move, as_json, told_of
 from hooknet.netavark.driver import read_create
 from hooknet.netavark.options import PARENT
@@ -63,6 +64,7 @@ def crossing(folder: Path, data: dict[str, Any], now: datetime) -> Move | None:
         return None
     main, name = plugins[0], data["name"]
     with told_of(name):
+        require_names(name, None)
         options = _options(main)
         dns = Section(part(main, "dns")).texts("nameservers")
     content = _checked(

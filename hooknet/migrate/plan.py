@@ -81,7 +81,15 @@ def _becoming(
             return netavark.to_driver(path, data, tuned)
         if way is Way.IN_PLACE:
             return cni.in_place(path, data)
-        return None if data["name"] in taken else netavark.crossing(conf.netavark_networks, data, now)
+        return cross(data)
+
+    def cross(data: dict[str, Any]) -> Move | None:
+        """As podman 4, which takes the first file of a name and passes over the others."""
+        name = data["name"]
+        move = None if name in taken else netavark.crossing(conf.netavark_networks, data, now)
+        if move is not None:
+            taken.add(name)
+        return move
 
     return become
 

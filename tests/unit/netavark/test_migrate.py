@@ -230,6 +230,25 @@ def test_a_plugin_whose_name_is_none_is_left_alone(machine, plugin):
         assert (moving.moves, moving.refused) == ((), ())
 
 
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "my lan", ".lan", ""])
+def test_a_name_that_can_be_no_netavark_network_does_not_cross(machine, name):
+    path = machine.place(NET_D, "90-odd.conflist")
+    path.write_text(json.dumps({"cniVersion": "0.4.0", "name": name, "plugins": [MACVLAN]}))
+    moving = machine.plan(way=Way.TO_NETAVARK)
+    assert (moving.moves, moving.plan.changes) == ((), ())
+    (why,) = moving.refused
+    assert "can't be a network's name" in str(why)
+
+
+def test_of_two_cni_networks_of_one_name_the_first_crosses_as_podman_takes_it(machine):
+    for number, master in enumerate(("eno1", "eno2")):
+        path = machine.place(NET_D, f"{number}.conflist")
+        plugin = MACVLAN | {"master": master}
+        path.write_text(json.dumps({"cniVersion": "0.4.0", "name": "lan", "plugins": [plugin]}))
+    (move,), _ = machine.migrate(way=Way.TO_NETAVARK)
+    assert json.loads(machine.root.text(move.path))["options"] == {"parent": "eno1"}
+
+
 def test_dns_servers_cross_and_what_has_no_place_is_named(machine):
     dns = {"nameservers": ["192.0.2.53"], "domain": "example", "search": ["a.example"]}
     machine.cni(MACVLAN | {"dns": dns})

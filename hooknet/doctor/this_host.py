@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,10 @@ TIMES = 2
 """Questions, where the first has no answer: on a network that is busy frames get lost."""
 THREADS = 2
 SOCKETS = Path("/proc/net/unix")
+ROW = re.compile(
+    r"^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +[0-9]+ (/.*)$", re.MULTILINE
+)
+"""Of a socket with a path: its flags, and the path (unix_seq_show of the kernel's af_unix.c)."""
 ACCEPTS = 0x10000
 """In the flags of /proc/net/unix: it listens (__SO_ACCEPTCON of linux/net.h)."""
 
@@ -110,13 +115,12 @@ class ThisHost:
 
 
 def listening() -> set[Path]:
-    """The paths of unix sockets that somebody listens on, told by the kernel: a connection might start a daemon."""
-    found = set()
-    for line in SOCKETS.read_text(errors="replace").splitlines()[1:]:
-        _, _, _, flags, _, _, _, *path = line.split(maxsplit=7)
-        if path and path[0].startswith("/") and int(flags, 16) & ACCEPTS:
-            found.add(Path(path[0]).resolve())
-    return found
+    """The paths of unix sockets that somebody listens on, told by the kernel: a connection might start a daemon.
+
+    The kernel escapes no name: what follows a newline in one is no row.
+    """
+    rows = ROW.findall(SOCKETS.read_text(errors="replace"))
+    return {Path(path).resolve() for flags, path in rows if int(flags, 16) & ACCEPTS}
 
 
 async def ask(parent: Parent) -> Servers:

@@ -30,5 +30,17 @@ def test_a_socket_that_somebody_listens_on_is_told_without_a_call(host: ThisHost
     assert host.line(path) is Line.DEAD
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\n0: b c z e f g /h", "\n", "a\u2028b", "a\x0bb"])
+def test_a_name_that_breaks_the_kernels_lines_hides_no_socket(
+    host: ThisHost, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "x.sock"
+    with socket.socket(socket.AF_UNIX) as odd, socket.socket(socket.AF_UNIX) as waiting:
+        odd.bind(f"\0{tmp_path}{name}".encode())
+        waiting.bind(str(path))
+        waiting.listen()
+        assert host.line(path) is Line.SERVED
+
+
 def test_a_socket_that_is_not_there(host: ThisHost, tmp_path: Path) -> None:
     assert host.line(tmp_path / "x.sock") is Line.MISSING

@@ -116,15 +116,23 @@ def root_of(args: argparse.Namespace) -> Root:
     from os import geteuid
 
     from hooknet.errors import HooknetError, Kind
+
+    root = root_that_is_there(args)
+    if geteuid() != 0 and not args.dry_run:
+        raise HooknetError(
+            Kind.NOT_ALLOWED, "only root may do this", hint="use sudo; --dry-run shows what would be done"
+        )
+    return root
+
+
+def root_that_is_there(args: argparse.Namespace) -> Root:
+    """Raises NOT_FOUND."""
+    from hooknet.errors import HooknetError, Kind
     from hooknet.install.root import Root
 
     root = Root(args.root.absolute())
     if not root.path.is_dir():
         raise HooknetError(Kind.NOT_FOUND, f"there is no directory {args.root}", hint="give an image's tree")
-    if geteuid() != 0 and not args.dry_run:
-        raise HooknetError(
-            Kind.NOT_ALLOWED, "only root may do this", hint="use sudo; --dry-run shows what would be done"
-        )
     return root
 
 
@@ -144,11 +152,10 @@ def follow(plan: Plan, root: Root, *, dry_run: bool) -> int:
 def shims_only(args: argparse.Namespace) -> int:
     """For whoever takes care of the rest: packagers, labs."""
     from hooknet.install.plan import plan_shims_only
-    from hooknet.install.root import Root
     from hooknet.shim.install import Choices, default_daemon
 
     if args.cni_dir is None:
         args.usage_error("--shims-only needs --cni-dir DIR")
-    root = Root(args.root.absolute())
+    root = root_that_is_there(args)
     choices = Choices(daemon=args.daemon or default_daemon(), socket=args.socket)
     return follow(plan_shims_only(root, args.cni_dir, choices), root, dry_run=args.dry_run)

@@ -85,6 +85,12 @@ def test_into_the_tree_of_an_image(install, directory, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "tree/opt/cni").iterdir()) == sorted(NAMES)
 
 
+def test_a_tree_that_is_not_there_is_told(directory, tmp_path, capsys):
+    words = ["--shims-only", f"--root={tmp_path / 'missing'}", f"--cni-dir={directory}"]
+    assert main(["install", *words]) != 0
+    assert "there is no directory" in capsys.readouterr().err
+
+
 def test_without_a_directory_it_is_a_usage_error():
     with pytest.raises(SystemExit) as leaving:
         main(["install", "--shims-only"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
@@ -53,11 +53,12 @@ class Network:
 
 def check_networks(host: Host) -> Iterator[Finding]:
     """Networks that still go to the reference's daemon, and those whose IPAM plugin may not write its files."""
+    found = list(networks(host))
     yield from check_data(host)
     dhcp = first(host, read_conf(host), "dhcp")
     if dhcp is not None and is_shim(host, dhcp):
         return
-    for network in networks(host):
+    for network in found:
         if network.source is Source.DHCP:
             yield note(
                 f"the network {network.name} says `dhcp`, which the reference's plugin serves ({network.path})",
@@ -85,12 +86,23 @@ def check_data(host: Host) -> Iterator[Finding]:
 
 
 def places(host: Host) -> list[Place]:
-    """The interfaces that networks with DHCP hang on; without such a network the default route's, if there is one."""
-    found: dict[str | None, bool] = {}
-    for place in (network.place for network in networks(host)):
+    """The interfaces that networks with DHCP hang on; without such a network the default route's, if there is one.
+
+    So, too, where networks can't be read: `check_networks` tells.
+    """
+    try:
+        return hung_on(networks(host)) or guessed(host)
+    except HooknetError:
+        return guessed(host)
+
+
+def hung_on(found: Iterable[Network]) -> list[Place]:
+    """Each interface once, as what needs most of it."""
+    shared: dict[str | None, bool] = {}
+    for place in (network.place for network in found):
         if place is not None:
-            found[place.name] = place.shares_mac and found.get(place.name, True)
-    return [Place(name, shares_mac) for name, shares_mac in found.items()] or guessed(host)
+            shared[place.name] = place.shares_mac and shared.get(place.name, True)
+    return [Place(name, shares_mac) for name, shares_mac in shared.items()]
 
 
 def guessed(host: Host) -> list[Place]:

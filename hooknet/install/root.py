@@ -53,9 +53,7 @@ class Root:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
-            raise HooknetError(
-                Kind.IO, f"can't read {path}: {error.strerror}", hint="run it as root"
-            ) from None
+            raise unreadable(path, error) from None
 
     def text(self, path: Path) -> str | None:
         """As `read`, as text; bytes that are no UTF-8 are replaced."""
@@ -82,8 +80,14 @@ class Root:
         return MACHINE / found.relative_to(base) if found.is_relative_to(base) else found
 
     def names(self, directory: Path) -> list[str]:
-        """What is in a directory, sorted; empty when there is none."""
+        """What is in a directory, sorted; empty when there is none. Raises IO for one that can't be looked into."""
         try:
             return sorted(path.name for path in self.place(directory).iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise unreadable(directory, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> HooknetError:
+    return HooknetError(Kind.IO, f"can't read {path}: {error.strerror}", hint="run it as root")

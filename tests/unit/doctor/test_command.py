@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +44,31 @@ def test_a_note_is_no_problem(doctor, host):
     code, out = doctor()
     assert code == 0
     assert "note  CONTAINERS_CONF" in out
+
+
+@pytest.mark.parametrize("path", ["etc/cni/net.d", "etc/cni/net.d/lan.conflist"])
+def test_networks_that_can_not_be_read_are_one_finding_among_the_others(doctor, host, monkeypatch, path):
+    host.write("etc/cni/net.d/lan.conflist", "{}")
+    may_not_be_read(monkeypatch, host.tree / path)
+    code, out = doctor()
+    assert code == 1
+    assert out.count(f"BAD   can't read /{path}: Permission denied") == 1
+    assert "eth0 (the default route's) is up" in out
+
+
+def may_not_be_read(monkeypatch, path):
+    """Root reads everything, so the kernel's answer is made up."""
+
+    def refuse(read):
+        def answer(self):
+            if self == path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return read(self)
+
+        return answer
+
+    for name in ("read_bytes", "iterdir"):
+        monkeypatch.setattr(Path, name, refuse(getattr(Path, name)))
 
 
 def test_json_holds_all_of_it(doctor, host):

@@ -8,6 +8,7 @@ from enum import Enum, unique
 from pathlib import Path
 from typing import Any
 
+from hooknet.doctor.backend import Backend, ask_backend
 from hooknet.doctor.findings import Finding, note, problem
 from hooknet.doctor.host import Host
 from hooknet.doctor.plugins import first, is_shim, read_conf
@@ -53,8 +54,10 @@ class Network:
 
 def check_networks(host: Host) -> Iterator[Finding]:
     """Networks that still go to the reference's daemon, and those whose IPAM plugin may not write its files."""
-    found = list(networks(host))
-    yield from check_data(host)
+    backend = ask_backend(host).backend
+    found = list(read_by(backend, host))
+    if backend is not Backend.NETAVARK:
+        yield from check_data(host)
     dhcp = first(host, read_conf(host), "dhcp")
     if dhcp is not None and is_shim(host, dhcp):
         return
@@ -115,10 +118,19 @@ def guessed(host: Host) -> list[Place]:
 
 
 def networks(host: Host) -> Iterator[Network]:
-    """Those of CNI, then those of netavark."""
-    for folder in read_conf(host).network_dirs:
-        for path, data in containers_conf.networks(host.root, folder):
-            yield from of_netavark(path, data) if is_netavarks(data) else of_cni(path, data)
+    """Those that podman reads."""
+    return read_by(ask_backend(host).backend, host)
+
+
+def read_by(backend: Backend | None, host: Host) -> Iterator[Network]:
+    """Those of CNI, or those of netavark; both where the back end is not known. They may lie in one folder."""
+    conf = read_conf(host)
+    if backend is not Backend.NETAVARK:
+        for path, data in containers_conf.networks(host.root, conf.networks):
+            yield from () if is_netavarks(data) else of_cni(path, data)
+    if backend is not Backend.CNI:
+        for path, data in containers_conf.networks(host.root, conf.netavark_networks):
+            yield from of_netavark(path, data) if is_netavarks(data) else ()
 
 
 def of_cni(path: Path, data: dict[str, Any]) -> Iterator[Network]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hooknet.doctor.backend import Backend, ask_backend, last_line
 from hooknet.doctor.doors import HOOKNET, check_proxy, server_of_proxy
 from hooknet.doctor.findings import Finding, note, ok, problem, skipped
 from hooknet.doctor.host import Host, Line
@@ -69,34 +70,26 @@ def version(said: str) -> tuple[int, ...]:
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
-def last_line(said: str) -> str:
-    """What a program that failed said at last."""
-    return "".join(said.strip().splitlines()[-1:])
-
-
 def check_backend(host: Host) -> Iterator[Finding]:
     """CNI, or netavark, which runs no CNI plugins but has drivers."""
     if host.uid != 0:
         yield skipped("the network back end of rootful podman: only root can ask", todo="sudo hooknet doctor")
         return
-    conf = read_conf(host)
-    ran = host.run("podman", "info", "--format", "{{.Host.NetworkBackend}}")
-    backend = ran.stdout.strip() if ran is not None and ran.code == 0 else conf.backend
-    match backend:
-        case "cni":
+    conf, told = read_conf(host), ask_backend(host)
+    match told.name:
+        case Backend.CNI.value:
             yield ok("podman uses CNI")
         case "":
-            said = last_line(ran.stderr) if ran is not None else ""
-            yield problem("podman does not tell its network back end", todo="podman info", why=said)
+            yield problem("podman does not tell its network back end", todo="podman info", why=told.complaint)
         case _ if any(is_shim(host, folder / PLUGIN) for folder in conf.driver_dirs):
-            yield ok(f"podman uses {backend}, which finds hooknet among its drivers")
+            yield ok(f"podman uses {told.name}, which finds hooknet among its drivers")
             yield from check_proxy(host)
         case _ if server_of_proxy(host) == HOOKNET:
-            yield ok(f"podman uses {backend}")
+            yield ok(f"podman uses {told.name}")
             yield from check_proxy(host)
         case _:
             yield problem(
-                f"podman uses {backend}, which runs no CNI plugins",
+                f"podman uses {told.name}, which runs no CNI plugins",
                 todo="hooknet install --netavark makes hooknet one of its drivers; or go back to CNI, where podman "
                 'has it: network_backend = "cni" below [network] in /etc/containers/containers.conf, and a reboot',
                 why=f"says {conf.backend_from}" if conf.backend else "it chose so when it first ran",

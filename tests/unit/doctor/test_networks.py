@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hooknet.doctor.findings import Verdict
+from hooknet.doctor.host import Ran
 from hooknet.doctor.networks import Place, places
 
 
@@ -25,7 +26,8 @@ def cni(host):
 
 @pytest.fixture
 def netavark(host):
-    """Write a network of netavark's."""
+    """Write a network of netavark's, which podman uses."""
+    host.answers["podman info"] = NETAVARK
 
     def write(**network):
         host.write("etc/containers/networks/lan.json", json.dumps({"name": "lan", "id": "0", **network}))
@@ -34,6 +36,50 @@ def netavark(host):
 
 
 DHCP = {"type": "dhcp"}
+NETAVARK = Ran(0, "netavark\n")
+PROXIED = {"driver": "macvlan", "network_interface": "eth1", "ipam_options": {"driver": "dhcp"}}
+
+
+def test_what_a_move_to_netavark_left_of_cni_is_no_matter(host, cni, netavark, findings):
+    cni(
+        {"type": "macvlan", "master": "gone", "ipam": DHCP},
+        {"type": "hooknet", "ipam": {"type": "host-local", "dataDir": "/srv/leases"}},
+    )
+    netavark(**PROXIED)
+    assert places(host) == [Place("eth1")]
+    assert findings("networks") == []
+
+
+def test_neither_is_what_netavark_left_where_podman_went_back_to_cni(host, cni, netavark):
+    netavark(**PROXIED)
+    host.answers["podman info"] = Ran(0, "cni\n")
+    cni({"type": "hooknet", "master": "eth2"})
+    assert places(host) == [Place("eth2")]
+
+
+def test_where_podman_does_not_tell_its_back_end_the_networks_of_both_count(host, cni, netavark):
+    netavark(**PROXIED)
+    cni({"type": "hooknet", "master": "eth2"})
+    host.answers["podman info"] = Ran(125, "")
+    assert places(host) == [Place("eth2"), Place("eth1")]
+
+
+def test_who_may_not_ask_podman_goes_by_its_configuration(host, cni, netavark):
+    netavark(**PROXIED)
+    cni({"type": "hooknet", "master": "eth2"})
+    host.write("etc/containers/containers.conf", '[network]\nnetwork_backend = "cni"\n')
+    host.uid = 1000
+    assert places(host) == [Place("eth2")]
+
+
+def test_networks_of_both_in_one_folder_are_told_apart(host):
+    host.write("etc/containers/containers.conf", '[network]\nnetwork_config_dir = "/srv/nets"\n')
+    plugin = {"type": "hooknet", "master": "eth2"}
+    host.write("srv/nets/a.conflist", json.dumps({"name": "a", "plugins": [plugin]}))
+    host.write("srv/nets/b.json", json.dumps({"name": "b", "id": "0", **PROXIED}))
+    assert places(host) == [Place("eth2")]
+    host.answers["podman info"] = NETAVARK
+    assert places(host) == [Place("eth1")]
 
 
 def test_without_a_network_it_is_the_interface_of_the_default_route(host):

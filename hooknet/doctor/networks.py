@@ -21,6 +21,9 @@ from hooknet.shim.install import DROP_INS, PLUGIN
 NAMELESS_BRIDGE = "cni0"
 """What CNI's bridge plugin makes where no bridge is named."""
 
+WITH_MASTER = (PLUGIN, "macvlan", "ipvlan", "vlan")
+"""The main plugins of CNI that take an interface of the host by the key `master`."""
+
 
 @unique
 class Source(Enum):
@@ -44,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """place: None where it is in the container."""
+    """place: None where it is in the container, or not known."""
 
     name: str
     path: Path
@@ -144,12 +147,13 @@ def of_cni(path: Path, data: dict[str, Any]) -> Iterator[Network]:
 
 
 def place_of(plugin: dict[str, Any]) -> Place | None:
-    """What the interface of a CNI plugin hangs on."""
+    """What the interface of a CNI plugin hangs on; None for a plugin that is not known to hang on any."""
+    kind = plugin.get("type")
     if plugin.get("linkInContainer") is True:
         return None
-    if plugin.get("type") == "bridge":
+    if kind == "bridge":
         return Place(text(plugin.get("bridge")) or NAMELESS_BRIDGE)
-    return Place(text(plugin.get("master")), shares_mac=plugin.get("type") == "ipvlan")
+    return Place(text(plugin.get("master")), shares_mac=kind == "ipvlan") if kind in WITH_MASTER else None
 
 
 def of_netavark(path: Path, data: dict[str, Any]) -> Iterator[Network]:

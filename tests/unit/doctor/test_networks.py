@@ -132,6 +132,7 @@ def test_files_of_an_ipam_plugin_that_another_main_plugin_runs_are_no_matter(cni
         ({"type": "bridge", "bridge": "br0", "ipam": {"type": "hooknet"}}, Place("br0")),
         ({"type": "bridge", "ipam": {"type": "hooknet"}}, Place("cni0")),
         ({"type": "ipvlan", "master": "wlan0", "ipam": DHCP}, Place("wlan0", shares_mac=True)),
+        ({"type": "vlan", "master": "eth1", "vlanId": 5, "ipam": DHCP}, Place("eth1")),
     ],
 )
 def test_what_a_network_of_cni_hangs_on(host, cni, plugin, place):
@@ -145,6 +146,9 @@ def test_what_a_network_of_cni_hangs_on(host, cni, plugin, place):
         {"type": "bridge", "bridge": "br0", "ipam": {"type": "host-local"}},
         {"type": "hooknet", "master": "eth1", "ipam": {}},
         {"type": "hooknet", "master": "in-there", "linkInContainer": True},
+        {"type": "host-device", "device": "eth3", "ipam": DHCP},
+        {"type": "somebodys", "master": "no-interface", "ipam": {"type": "hooknet"}},
+        {"type": ["macvlan"], "master": "eth1", "ipam": DHCP},
         "?",
     ],
 )

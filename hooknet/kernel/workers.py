@@ -164,7 +164,10 @@ class Workers:
         return job
 
     def _call(self) -> bool:
-        """Wake a worker, or make one. False when all there may be are at work."""
+        """Wake a worker, or make one. False when all there may be are at work.
+
+        A process that may have no more threads goes on with those that it has; without any, RuntimeError.
+        """
         if self._idle:
             self._wake(self._idle.pop())
             return True
@@ -173,7 +176,15 @@ class Workers:
         worker = Worker(self)
         self._threads.add(worker)
         self._coming += 1
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:
+            self._threads.discard(worker)
+            self._coming -= 1
+            if not self._threads:
+                raise
+            log.warning("no worker could be made: %s", error)
+            return False
         return True
 
     def _wake(self, worker: Worker) -> None:

@@ -64,6 +64,34 @@ def test_what_is_stuck_behind_another_job_gets_help(workers, held) -> None:
     assert not workers.help()
 
 
+def test_a_process_that_may_have_no_more_threads_goes_on_with_those_it_has(workers, monkeypatch) -> None:
+    def refuse(_worker) -> None:
+        raise RuntimeError("can't start new thread")
+
+    go, done = threading.Event(), threading.Event()
+    workers.put(lambda: go.wait(5))
+    wait_until(lambda: workers._coming == 0)
+    monkeypatch.setattr(Worker, "start", refuse)
+    workers.put(done.set)
+    go.set()
+    assert done.wait(5)
+    assert workers.count == 1
+
+
+def test_without_any_worker_the_caller_hears_that_none_can_be_made(workers, monkeypatch) -> None:
+    def refuse(_worker) -> None:
+        raise RuntimeError("can't start new thread")
+
+    start = Worker.start
+    monkeypatch.setattr(Worker, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        workers.put(int)
+    monkeypatch.setattr(Worker, "start", start)
+    done = threading.Event()
+    workers.put(done.set)
+    assert done.wait(5)
+
+
 def test_nobody_is_called_for_help_when_nothing_waits(workers, held) -> None:
     workers.put(int)
     assert not workers.needs_help()

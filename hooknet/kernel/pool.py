@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from hooknet.errors import stopping, unexpected
+from hooknet.errors import HooknetError, Kind, stopping, unexpected
 from hooknet.kernel.netns import Netns, Stranded, entered
 from hooknet.kernel.workers import Job, Workers
 
@@ -40,12 +40,12 @@ class Answers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._box: deque[tuple[Callable[[Any], None], object]] = deque()
+        self._box: deque[tuple[asyncio.Future[Any], object, Exception | None]] = deque()
         self._told = False
 
-    def give(self, how: Callable[[Any], None], what: object) -> None:
-        """Call `how(what)` on the loop. From any thread; a loop that has ended hears nothing any more."""
-        self._box.append((how, what))
+    def give(self, future: asyncio.Future[Any], result: object, error: Exception | None = None) -> None:
+        """Complete `future` on the loop. From any thread; a loop that has ended hears nothing any more."""
+        self._box.append((future, result, error))
         if not self._told:
             self._told = True
             self.tell(self._deliver)
@@ -60,8 +60,13 @@ class Answers:
     def _deliver(self) -> None:
         self._told = False  # first: what comes in from here on calls again
         while self._box:
-            how, what = self._box.popleft()
-            how(what)
+            future, result, error = self._box.popleft()
+            if future.done():  # nobody wants to know any more
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
 
 
 class KernelPool:
@@ -71,7 +76,7 @@ class KernelPool:
     """
 
     def __init__(self, threads: int = 32, *, idle: float = 5.0) -> None:
-        self._workers = Workers(threads, idle, self._worker_stranded)
+        self._workers = Workers(threads, idle, self._worker_ended)
         self._answers: Answers | None = None
         self._watched = False
 
@@ -103,8 +108,7 @@ class KernelPool:
         `netns` must stay open until `fn` has begun.
         """
         job, future = self._job(_inside(netns, fn, *args, **kwargs))
-        if not self._workers.put_blocking(job):
-            raise stopping()
+        self._hand_over(self._workers.put_blocking, job)
         return future
 
     def discard(self, thing: Closable) -> None:
@@ -135,10 +139,22 @@ class KernelPool:
 
     def _begin(self, fn: Callable[[], T]) -> asyncio.Future[T]:
         job, future = self._job(fn)
-        if not self._workers.put(job):
-            raise stopping()
+        self._hand_over(self._workers.put, job)
         self._watch()
         return future
+
+    @staticmethod
+    def _hand_over(put: Callable[[Job], bool], job: Job) -> None:
+        try:
+            if not put(job):
+                raise stopping()
+        except RuntimeError as error:
+            raise HooknetError(
+                Kind.TRY_LATER,
+                "the kernel can't be asked now",
+                details=str(error),
+                hint="see what the daemon's unit allows (TasksMax) and how many processes the machine runs",
+            ) from error
 
     def _job(self, fn: Callable[[], T]) -> tuple[Job, asyncio.Future[T]]:
         loop = asyncio.get_running_loop()
@@ -158,7 +174,7 @@ class KernelPool:
         if self._workers.help():
             self._watch()
 
-    def _worker_stranded(self) -> None:
+    def _worker_ended(self) -> None:
         """A thread is born where its maker is, so a stranded one must not make its own successor."""
         if self._answers is not None:
             self._answers.tell(self._workers.help)
@@ -179,12 +195,12 @@ def _job(fn: Callable[[], T], future: asyncio.Future[T], answers: Answers) -> Jo
         try:
             result = fn()
         except Stranded as error:
-            answers.give(future.set_exception, unexpected(error))
+            answers.give(future, None, unexpected(error))
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who awaits
-            answers.give(future.set_exception, error)
+            answers.give(future, None, error)
         else:
-            answers.give(future.set_result, result)
+            answers.give(future, result)
 
     return job
 

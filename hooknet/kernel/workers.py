@@ -44,20 +44,23 @@ class Worker(threading.Thread):
                 job()
         except Stranded as error:
             log.error("a worker was ended: %s", error)  # noqa: TRY400 - the trace says nothing more
-            self._workers.has_stranded(self)
+            self._workers.has_ended(self)
+        except BaseException:
+            self._workers.has_ended(self)
+            raise
 
 
 class Workers:
     """The jobs that wait, and who is there to do them.
 
-    limit: how many threads at most. idle: seconds after which one without work ends. stranded: called when one has
-    ended in a foreign namespace; it must lead to `help`, in another thread.
+    limit: how many threads at most. idle: seconds after which one without work ends. bereft: called by one that
+    ends before its time, perhaps in a foreign namespace; it must lead to `help`, in another thread.
     """
 
-    def __init__(self, limit: int, idle: float, stranded: Callable[[], None]) -> None:
+    def __init__(self, limit: int, idle: float, bereft: Callable[[], None]) -> None:
         self._limit = limit
         self._idle_for = idle
-        self._stranded = stranded
+        self._bereft = bereft
         self._lock = threading.Lock()
         self._jobs: deque[Job] = deque()
         self._last: deque[Job] = deque()
@@ -72,24 +75,15 @@ class Workers:
         return len(self._threads)
 
     def put(self, job: Job) -> bool:
-        """Rule 1. False when the workers are closed."""
-        with self._lock:
-            if not self._closed:
-                self._jobs.append(job)
-                if not self._coming:
-                    self._call()
-            return not self._closed
+        """Rule 1. False when the workers are closed; RuntimeError when there is none and none can be made."""
+        return self._add(job, needs_its_own=False)
 
     def put_blocking(self, job: Job) -> bool:
-        """Rule 2. False when the workers are closed."""
-        with self._lock:
-            if not self._closed:
-                self._jobs.append(job)
-                self._call()
-            return not self._closed
+        """Rule 2. False and RuntimeError as for `put`."""
+        return self._add(job, needs_its_own=True)
 
     def put_last(self, job: Job) -> bool:
-        """Rule 4. False when the workers are closed."""
+        """Rule 4. False when the workers are closed. Where no worker can be made it waits for the next one."""
         with self._lock:
             if not self._closed:
                 self._last.append(job)
@@ -137,10 +131,21 @@ class Workers:
         with self._lock:
             self._coming -= 1
 
-    def has_stranded(self, worker: Worker) -> None:
+    def has_ended(self, worker: Worker) -> None:
+        """Not by itself: stranded, or by an error of ours. Somebody else has to see to what waits."""
         with self._lock:
             self._threads.discard(worker)
-        self._stranded()
+        self._bereft()
+
+    def _add(self, job: Job, *, needs_its_own: bool) -> bool:
+        with self._lock:
+            if self._closed:
+                return False
+            self._jobs.append(job)
+            if (needs_its_own or not self._coming) and not self._call() and not self._threads:
+                self._jobs.pop()  # else it would run when its caller has long given up
+                raise RuntimeError("no thread can be made for a kernel call")
+            return True
 
     def _was_called(self, worker: Worker) -> bool:
         """Sleep. False when nobody called for too long: the worker is none of ours any more."""
@@ -164,10 +169,7 @@ class Workers:
         return job
 
     def _call(self) -> bool:
-        """Wake a worker, or make one. False when all there may be are at work.
-
-        A process that may have no more threads goes on with those that it has; without any, RuntimeError.
-        """
+        """Wake a worker, or make one. False when all there may be are at work, or no more can be made."""
         if self._idle:
             self._wake(self._idle.pop())
             return True
@@ -181,8 +183,6 @@ class Workers:
         except RuntimeError as error:
             self._threads.discard(worker)
             self._coming -= 1
-            if not self._threads:
-                raise
             log.warning("no worker could be made: %s", error)
             return False
         return True

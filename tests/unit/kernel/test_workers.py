@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -20,7 +21,7 @@ def wait_until(condition) -> None:
 
 @pytest.fixture
 def workers():
-    workers = Workers(4, idle=5.0, stranded=lambda: None)
+    workers = Workers(4, idle=5.0, bereft=lambda: None)
     yield workers
     workers.close(5)
 
@@ -82,14 +83,27 @@ def test_without_any_worker_the_caller_hears_that_none_can_be_made(workers, monk
     def refuse(_worker) -> None:
         raise RuntimeError("can't start new thread")
 
-    start = Worker.start
+    start, did, done = Worker.start, [], threading.Event()
     monkeypatch.setattr(Worker, "start", refuse)
-    with pytest.raises(RuntimeError, match="can't start"):
-        workers.put(int)
+    for put in (workers.put, workers.put_blocking):
+        with pytest.raises(RuntimeError, match="no thread can be made"):
+            put(lambda: did.append("what was refused"))
+    assert workers.put_last(lambda: did.append("what had to be closed"))
     monkeypatch.setattr(Worker, "start", start)
-    done = threading.Event()
-    workers.put(done.set)
+    workers.put(lambda: None)
+    workers.put_last(done.set)
     assert done.wait(5)
+    assert did == ["what had to be closed"]
+
+
+def test_a_worker_that_an_error_of_ours_ends_is_missed(monkeypatch) -> None:
+    bereft = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    workers = Workers(1, idle=5.0, bereft=bereft.set)
+    workers.put(lambda: 1 / 0)
+    assert bereft.wait(5)
+    assert workers.count == 0
+    workers.close(5)
 
 
 def test_nobody_is_called_for_help_when_nothing_waits(workers, held) -> None:
@@ -143,20 +157,40 @@ class Loop:
         self.asked.append(what)
 
 
+def futures(count):
+    loop = asyncio.new_event_loop()
+    try:
+        return [loop.create_future() for _ in range(count)]
+    finally:
+        loop.close()
+
+
 def test_the_loop_is_woken_once_for_answers_that_come_together() -> None:
-    loop, heard = Loop(), []
+    loop, asked = Loop(), futures(4)
     answers = Answers(loop)
-    for number in range(3):
-        answers.give(heard.append, number)
+    for number, future in enumerate(asked[:3]):
+        answers.give(future, number)
     (deliver,) = loop.asked
     deliver()
-    assert heard == [0, 1, 2]
-    answers.give(heard.append, 3)
+    assert [future.result() for future in asked[:3]] == [0, 1, 2]
+    answers.give(asked[3], 3)
     assert len(loop.asked) == 2
 
 
+def test_an_answer_that_nobody_wants_any_more_keeps_none_from_the_others() -> None:
+    loop, (answered, failed, waiting) = Loop(), futures(3)
+    answered.set_result("already")
+    answers = Answers(loop)
+    answers.give(answered, 1)
+    answers.give(failed, None, OSError("no"))
+    answers.give(waiting, 2)
+    loop.asked[0]()
+    assert isinstance(failed.exception(), OSError)
+    assert waiting.result() == 2
+
+
 def test_an_answer_for_a_loop_that_has_ended_is_nobodys() -> None:
-    loop, heard = Loop(), []
+    loop, (future,) = Loop(), futures(1)
     loop.closed = True
-    Answers(loop).give(heard.append, 1)
-    assert heard == []
+    Answers(loop).give(future, 1)
+    assert not future.done()

@@ -26,6 +26,9 @@ from hooknet.store.records import Record
 
 log = logging.getLogger(__name__)
 
+UNCHANGED = frozenset({PostLeaseReason.RENEWED, PostLeaseReason.REBOUND})
+"""The same address as before, with a new end."""
+
 
 class Leases:
     """Carries out what a client decided about the lease of an entry."""
@@ -101,8 +104,12 @@ class Leases:
     async def tell_plugins(
         self, entry: Entry, reason: PostLeaseReason, previous: Lease | None, container: Container | None
     ) -> None:
-        """Queue `post_lease` for the lease that is in use now, and from now on owe its `release`."""
-        binding = entry.record.binding
+        """Queue `post_lease` for the lease that is in use now, and from now on owe its `release`.
+
+        Where nothing is new but its end, or that the caller was answered, and no plugin hears of it, the disk is not
+        waited for: a daemon that is killed first finds an older end, and asks the server earlier than it had to.
+        """
+        binding, is_on_disk = entry.record.binding, reason in UNCHANGED or not entry.is_replied()
         entry.record = replace(entry.record, phase=Phase.REPLIED, hears=binding is not None)
         if binding is None:  # lost in the meantime
             await self.commit(entry.record, ())
@@ -110,7 +117,10 @@ class Leases:
         deliveries = self.services.hooks.deliveries_for_post_lease(
             entry.record.attachment, binding.lease, reason, previous, container
         )
-        await self.commit(entry.record, deliveries)
+        if is_on_disk and not deliveries:
+            self.services.journal.keep(entry.record)
+        else:
+            await self.commit(entry.record, deliveries)
         self.publish_lease(entry, binding.lease, reason)
 
     async def introduce(self, entry: Entry, plugins: Collection[str]) -> None:
@@ -195,16 +205,10 @@ class Leases:
         return self.services.hooks.deliveries_for_release(entry.record.attachment, lease, reason, container)
 
     async def commit(self, record: Record, deliveries: Sequence[Delivery]) -> None:
-        """Write a change of a lease that is in use; the plugins are told once it is on disk.
-
-        Where none is told, the disk is not waited for: a daemon that is killed first finds an older lease, and asks
-        the server earlier than it had to.
-        """
-        if not deliveries:
-            self.services.journal.keep(record)
-            return
+        """Write a change of a lease that is in use; the plugins are told once it is on disk."""
         await self.services.journal.put(record, deliveries, kept=True)
-        self.services.hooks.wake()
+        if deliveries:
+            self.services.hooks.wake()
 
     def _remember(self, entry: Entry, lease: Lease) -> None:
         memory, address = self.services.memory, str(lease.address.ip)

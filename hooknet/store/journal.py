@@ -32,7 +32,7 @@ from hooknet.outbox import Delivery
 from hooknet.serial import from_json, to_json
 from hooknet.store.backlog import Backlog, Sort, Statement
 from hooknet.store.records import Record
-from hooknet.store.schema import open_database, rebuilding
+from hooknet.store.schema import SCHEMA_VERSION, open_database, rebuilding
 
 PUT = (
     "INSERT INTO attachments (container_id, ifname, network, generation, phase, body) VALUES (?,?,?,?,?,?)"
@@ -49,6 +49,9 @@ DONE = "DELETE FROM outbox WHERE id=?"
 POSTPONE = "UPDATE outbox SET attempts=?, not_before=?, error=? WHERE id=?"
 SOON = 1.0
 """Seconds that something noted waits for the next commit, at most."""
+SAME_VERSION = f"PRAGMA user_version={SCHEMA_VERSION}"
+"""A write that changes nothing: what was refused may all have been given up, and then nothing else would show that
+the disk is back."""
 COLUMNS = "id, plugin, stream, hook, payload, attempts, not_before, created, error"
 
 
@@ -160,8 +163,8 @@ class Journal:
         return self._submit([Statement(Sort.OTHER, FORGET, (used,))], kept=True)
 
     async def heal(self) -> None:
-        """Try again to write what the disk refused. Quiet when it still refuses."""
-        await self._submit([], kept=True)
+        """Try again to write what the disk refused, or anything at all. Quiet when it still refuses."""
+        await self._submit([Statement(Sort.OTHER, SAME_VERSION, ())] if self.failing else [], kept=True)
 
     # the outbox
 

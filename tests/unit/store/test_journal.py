@@ -82,6 +82,23 @@ def test_what_is_kept_is_on_disk_soon_though_nobody_waits_for_it(
             time.sleep(0.001)
 
 
+def test_a_disk_that_is_back_is_noticed_though_nothing_waits_for_it(journal: Journal) -> None:
+    async def refuse_and_heal() -> tuple[str | None, str | None]:
+        assert journal._connection is not None
+        journal._connection.execute("PRAGMA query_only=ON")
+        with pytest.raises(HooknetError):
+            await journal.put(a_record())
+        await journal.heal()
+        while_refused = journal.failing
+        journal._connection.execute("PRAGMA query_only=OFF")
+        await journal.heal()
+        return while_refused, journal.failing
+
+    while_refused, afterwards = asyncio.run(refuse_and_heal())
+    assert while_refused is not None
+    assert afterwards is None
+
+
 def test_generations_of_one_attachment_are_rows_of_their_own(journal: Journal, path: Path) -> None:
     async def write() -> None:
         await journal.put(a_record(generation=1))

@@ -152,16 +152,17 @@ class Attacher:
 
     async def _lease(self, entry: Entry, parent: Parent, deadline: Deadline) -> None:
         """Wait until a lease is on the interface and nothing speaks against it."""
+        patience = deadline.left
         asking = self._services.spawn(
             self._ask_for_servers(entry, parent, deadline), f"looking for servers on {parent.name}"
         )
         try:
             async with asyncio.timeout_at(deadline.at):
-                while not self._is_leased(entry):
+                while not self._is_leased(entry, patience):
                     entry.ready.clear()
                     await entry.ready.wait()
         except TimeoutError:
-            raise no_lease(entry, self._leases) from None
+            raise no_lease(entry, self._leases, patience) from None
         finally:
             asking.cancel()
 
@@ -173,11 +174,11 @@ class Attacher:
         if await servers_answering(self._services, parent):
             self._leases.seen_servers[parent.name] = self._services.machine.now()
 
-    def _is_leased(self, entry: Entry) -> bool:
+    def _is_leased(self, entry: Entry, patience: float) -> bool:
         if entry.problem is not None:
             raise entry.problem
         if entry.gave_up is not None:
-            raise no_lease(entry, self._leases)
+            raise no_lease(entry, self._leases, patience)
         return entry.record.binding is not None and entry.record.phase is Phase.CONFIGURED
 
     def _check_address(self, entry: Entry, request: AttachRequest) -> None:

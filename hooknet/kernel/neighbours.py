@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from hooknet.kernel.netlink import Netlink
 
 HOST = 32
-RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80
-"""NUD_REACHABLE, STALE, DELAY, PROBE, PERMANENT: states in which the MAC is one that was heard, or set by hand."""
+RESOLVED = 0x02 | 0x08 | 0x10 | 0x80
+"""NUD_REACHABLE, DELAY, PROBE, PERMANENT: in use just now, or set by hand. What is STALE has not been used lately:
+the server was asked by other means, and may be another one."""
 
 
 def next_hop(netlink: Netlink, index: int, address: IPv4Address) -> str | None:

@@ -60,7 +60,7 @@ def test_a_neighbour_that_does_not_answer_has_no_mac(box) -> None:
 def test_a_router_that_was_replaced_is_seen(lan, box, eventually) -> None:
     speak_to(box, BEHIND)
     eventually(lambda: box.run(next_hop, BEHIND))
-    box.ip("neigh replace 10.9.0.1 lladdr 02:00:00:00:00:77 dev eth0 nud stale")
+    box.ip("neigh replace 10.9.0.1 lladdr 02:00:00:00:00:77 dev eth0 nud reachable")
     assert box.run(next_hop, BEHIND) == "02:00:00:00:00:77"
 
 

@@ -27,7 +27,7 @@ from hooknet.kernel.neighbours import next_hop
 from hooknet.kernel.netlink import Netlink, NetlinkRefusal, Request
 from hooknet.kernel.plan import Plan, plan_for
 from hooknet.kernel.process import boottime
-from hooknet.kernel.refusals import interface_gone, refused
+from hooknet.kernel.refusals import index_of, refused
 from hooknet.kernel.routes import RouteChanges, absent, changes, read_routes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def apply(ifname: str, plan: Plan, previous: Plan | None) -> tuple[str, ...]:
     Raises IO when the address could not be set or the interface is gone.
     """
     with Netlink() as netlink:
-        return _apply(netlink, _index_of(ifname), ifname, plan, previous)
+        return _apply(netlink, index_of(ifname), ifname, plan, previous)
 
 
 def renew(
@@ -60,7 +60,7 @@ def renew(
     Both in one visit to the netns: getting there costs more than what is done there. Raises as `apply`.
     """
     with Netlink() as netlink:
-        index = _index_of(ifname)
+        index = index_of(ifname)
         notes = _apply(netlink, index, ifname, plan, previous)
         return notes, next_hop(netlink, index, server)
 
@@ -164,13 +164,6 @@ def _promote_by_sysctl(ifname: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _index_of(ifname: str) -> int:
-    try:
-        return socket.if_nametoindex(ifname)
-    except OSError:
-        raise interface_gone(ifname) from None
 
 
 def _words(route: Route) -> str:

@@ -31,7 +31,7 @@ from hooknet.kernel.netlink import (
     Netlink,
     Request,
 )
-from hooknet.kernel.refusals import interface_gone, refused
+from hooknet.kernel.refusals import index_of, refused
 from hooknet.model import FixedPlan, FixedRoute
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -43,10 +43,7 @@ RTAX_MTU, RTAX_ADVMSS = "RTAX_MTU", "RTAX_ADVMSS"
 
 def apply_fixed(ifname: str, plan: FixedPlan) -> None:
     """Put all of `plan` on `ifname` of this netns. Raises IO naming what the kernel refused."""
-    try:
-        index = socket.if_nametoindex(ifname)
-    except OSError:
-        raise interface_gone(ifname) from None
+    index = index_of(ifname)
     words = [f"the address {address}" for address in plan.addresses]
     words += [f"the route to {route.destination}" for route in plan.routes]
     requests = [_address(index, address) for address in plan.addresses]

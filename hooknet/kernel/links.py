@@ -34,7 +34,7 @@ from hooknet.kernel.parents import (
     require_mtu,
     require_usable,
 )
-from hooknet.kernel.refusals import interface_gone, refused
+from hooknet.kernel.refusals import index_of, refused
 from hooknet.model import MacvlanMode
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def find_macvlans_of(parent: Parent, links: Iterable[LinkState], *, elsewhere: b
 
 def link_up(ifname: str) -> None:
     """Set `ifname` up. Raises MacInUse, or IO when the kernel refuses or the link is gone."""
-    index = _index_of(ifname)
+    index = index_of(ifname)
     try:
         with Netlink() as netlink:
             netlink.change(messages.set_link(index, up=True))
@@ -182,7 +182,7 @@ def link_up(ifname: str) -> None:
 
 def set_mac(ifname: str, mac: str) -> None:
     """Give `ifname` another MAC; links that refuse it while up are set down for that moment. MacInUse, IO."""
-    index = _index_of(ifname)
+    index = index_of(ifname)
     change, down = messages.set_link(index, address=mac), messages.set_link(index, up=False)
     try:
         with Netlink() as netlink:
@@ -262,7 +262,7 @@ def _create_and_rename(parent: Parent, netns_fd: int, ifname: str, mac: str, dir
     except NetlinkRefusal as error:
         raise _not_created(error, parent, ifname, mac) from None
     with entered(netns_fd), Netlink() as netlink:
-        index = _index_of(passing)
+        index = index_of(passing)
         (refusal,) = netlink.attempt([messages.set_link(index, ifname=ifname, up=True)])
         if refusal is not None:
             netlink.attempt([messages.del_link(index)])
@@ -306,13 +306,6 @@ def _is_name_here(ifname: str) -> bool:
         return socket.if_nametoindex(ifname) > 0
     except OSError:
         return False
-
-
-def _index_of(ifname: str) -> int:
-    try:
-        return socket.if_nametoindex(ifname)
-    except OSError:
-        raise interface_gone(ifname) from None
 
 
 def _mac_of(ifname: str) -> str:

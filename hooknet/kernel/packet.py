@@ -15,6 +15,7 @@ either is no reason to end an exchange.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -23,10 +24,12 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TypeVar
 
 from hooknet.dhcp.wire import (
+    BROADCAST_MAC,
     CLIENT_PORT,
     SERVER_PORT,
     ArpPacket,
     UdpDatagram,
+    arp_announcement,
     mac_bytes,
     parse_arp,
     parse_udp_packet,
@@ -35,7 +38,7 @@ from hooknet.kernel import filters
 from hooknet.kernel.filters import ETH_P_ARP, ETH_P_IP, Instruction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 ETH_P_ALL = 0x0003
 SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
@@ -224,6 +227,16 @@ def open_arp(ifname: str) -> ArpSocket:
     same parent say to each other is not.
     """
     return ArpSocket(ifname, ETH_P_ARP, lambda _mac: filters.nothing())
+
+
+def announce(ifname: str, addresses: Iterable[IPv4Address]) -> None:
+    """Tell the LAN, once, that `addresses` are on `ifname` of the calling thread's netns (RFC 5227 section 2.3).
+
+    Raises OSError. Blocks about 16 ms for the socket's end.
+    """
+    with contextlib.closing(open_arp(ifname)) as line:
+        for address in addresses:
+            line.send(arp_announcement(line.mac, address), BROADCAST_MAC)
 
 
 def open_sender(ifname: str) -> Sender:

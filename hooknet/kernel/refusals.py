@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel.capabilities import missing_capabilities
@@ -34,6 +35,14 @@ def refused(doing: str, error: OSError, kind: Kind = Kind.IO) -> HooknetError:
         if lacking
         else "see the log of SELinux or AppArmor, and the unit's own restrictions",
     )
+
+
+def index_of(ifname: str) -> int:
+    """The interface's number, in the netns of the calling thread. Raises IO when it is gone."""
+    try:
+        return socket.if_nametoindex(ifname)
+    except OSError:
+        raise interface_gone(ifname) from None
 
 
 def interface_gone(ifname: str) -> HooknetError:

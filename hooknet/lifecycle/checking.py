@@ -28,7 +28,7 @@ class Checker:
         record = entry.record
         async with self._services.machine.netns(request.netns, record.netns_id) as netns:
             problems = await self._differences(entry, netns, {record.mac, request.mac})
-            if request.assign is not None:
+            if request.assign is not None and await netns.link_state(entry.key.ifname) is not None:
                 problems += await netns.missing_fixed(entry.key.ifname, await request.assign())
         if problems:
             raise _failed(f"{request.key} is not as it should be", "; ".join(problems))

@@ -15,7 +15,6 @@ from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import (
     BROADCAST_MAC,
     ArpPacket,
-    arp_announcement,
     ethernet_udp_frame,
     udp_packet,
 )
@@ -234,10 +233,7 @@ class LinuxNetns:
     async def _announce(self, ifname: str, addresses: Sequence[IPv4Address]) -> None:
         """Neighbours may still know whoever had them before (RFC 5227 section 2.3): once, since an ADD can't wait."""
         try:
-            line = await self._pool.run_in(self._where, packet.open_arp, ifname)
-            for address in addresses:
-                line.send(arp_announcement(line.mac, address), BROADCAST_MAC)
-            self._pool.discard(line)
+            await self._pool.run_in(self._where, packet.announce, ifname, addresses)
         except OSError as error:
             log.info("the addresses of %s are not announced: %s", ifname, error)
 

@@ -47,10 +47,9 @@ bootstrap_podman5() {
   mkdir -p "$root/etc/containers/networks"
 }
 
-# The mirror that this machine's apt uses for Debian; the security archive is another host's tree.
+# The mirror that this machine's apt uses for Debian; the security archive is another host's tree. Nothing where apt
+# names none: then debootstrap takes its own.
 debian_mirror() {
-  local mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
-    awk '$2 == "Debian" && $1 !~ /security/ { print $1; exit }')
-  echo "${mirror:-http://deb.debian.org/debian/}"
+  apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' 2>/dev/null |
+    awk '$2 == "Debian" && $1 !~ /security/ { print $1; exit }'
 }

@@ -21,6 +21,9 @@ metric = {metric}
 lease_time = "{lease_time}"
 """
 
+PHASE = 4
+"""Its place in a row of the journal."""
+
 
 def by_command(daemon: Daemon) -> None:
     said = daemon.hooknet("reload").stdout
@@ -52,7 +55,7 @@ def test_new_settings_hold_for_new_containers_and_leases_and_timers_stay(
     daemon.start()
     before = host.cni.sandbox()
     address = host.cni.add(netconf(), before).interface
-    eventually(lambda: daemon.leases()[0]["phase"] == "REPLIED", what="the ADD is over")
+    eventually(lambda: kept_of(daemon)[0][PHASE] == "REPLIED", what="the ADD is over, on disk too")
     shown, kept, heard = daemon.leases(), kept_of(daemon), lan.server.log.text()
     daemon.config.write_text(SETTINGS.format(metric=77, lease_time="20m"), encoding="utf-8")
     reload(daemon)
@@ -61,7 +64,10 @@ def test_new_settings_hold_for_new_containers_and_leases_and_timers_stay(
     assert before.interfaces() == [address]
     after = host.cni.sandbox()
     host.cni.add(netconf(), after)
-    assert [lease["lease_time"] for lease in daemon.leases()] == [600, 1200]
+    assert {lease["container_id"]: lease["lease_time"] for lease in daemon.leases()} == {
+        before.container_id: 600,
+        after.container_id: 1200,
+    }
     assert (metrics(before), metrics(after)) == ({50}, {77})
 
 

@@ -10,6 +10,7 @@ a real systemd: test_systemd.py has one.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -95,9 +96,10 @@ def main(arguments: list[str]) -> None:
     split = arguments.index("--")
     folders, command = arguments[:split], arguments[split + 1 :]
     for folder in folders:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    allowed = [path.lstrip("-") for path in settings("ReadWritePaths")]
-    confine([*folders, *(path for path in allowed if Path(path).is_dir())])
+        with contextlib.suppress(OSError):  # a folder that can't be made is the daemon's to tell of
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    allowed = [*folders, *(path.lstrip("-") for path in settings("ReadWritePaths"))]
+    confine([path for path in allowed if Path(path).is_dir()])
     limit()
     bounding = ",".join(
         ["-all", *(f"+{name.lower().removeprefix('cap_')}" for name in settings("CapabilityBoundingSet"))]

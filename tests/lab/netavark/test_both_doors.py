@@ -173,12 +173,12 @@ def test_an_expired_address_is_taken_away_and_a_server_that_comes_back_gives_one
     lan.server.stop()
     kea = lan.serve("kea", lease_time=4, t1=2, t2=3)
     web = podman.start("web", network=network)
-    assert web.address() in kea.addresses()
+    eventually(lambda: web.address() in kea.addresses(), what="the server knows of it")
     kea.stop()
     eventually(lambda: not has_address(web), within=15, what="the expired address is gone")
     kea.start()
     eventually(lambda: has_address(web), within=90, what="the container has an address again")
-    assert web.address() in kea.addresses()
+    eventually(lambda: web.address() in kea.addresses(), what="the server knows of it")
     reaches_the_lan(lan, web)
 
 

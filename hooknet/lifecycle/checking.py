@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hooknet.config import NetworkSettings
 from hooknet.errors import HooknetError, Kind
+from hooknet.kernel.links import LinkState
 from hooknet.kernel.parents import Parent, require_carrier, require_fit, require_up
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
@@ -27,9 +28,13 @@ class Checker:
             )
         record = entry.record
         async with self._services.machine.netns(request.netns, record.netns_id) as netns:
-            problems = await self._differences(entry, netns, {record.mac, request.mac})
-            if request.assign is not None and await netns.link_state(entry.key.ifname) is not None:
-                problems += await netns.missing_fixed(entry.key.ifname, await request.assign())
+            state = await netns.link_state(entry.key.ifname)
+            if state is None:
+                problems = [f"the interface {entry.key.ifname} is missing"]
+            else:
+                problems = await self._differences(entry, netns, state, {record.mac, request.mac})
+                if request.assign is not None:
+                    problems += await netns.missing_fixed(entry.key.ifname, await request.assign())
         if problems:
             raise _failed(f"{request.key} is not as it should be", "; ".join(problems))
         return Attached(
@@ -40,12 +45,11 @@ class Checker:
             lease=record.binding.lease if record.binding is not None else None,
         )
 
-    async def _differences(self, entry: Entry, netns: Netns, macs: set[str | None]) -> list[str]:
+    async def _differences(
+        self, entry: Entry, netns: Netns, state: LinkState, macs: set[str | None]
+    ) -> list[str]:
         """`macs`: ours, and the one that a plugin after us in the chain may have set."""
         record, ifname = entry.record, entry.key.ifname
-        state = await netns.link_state(ifname)
-        if state is None:
-            return [f"the interface {ifname} is missing"]
         problems = []
         if state.mac not in macs:
             problems.append(f"{ifname} has the MAC {state.mac}, not {record.mac}")

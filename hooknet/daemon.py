@@ -368,7 +368,7 @@ class Daemon:
 def spare_the_collector() -> None:
     """What a start has made stays, and needs no look again and again; what an ADD makes goes by reference counts.
 
-    Looking less often saves a twelfth of an ADD's processor time (docs/decisions/few-wake-ups.md).
+    Looking less often saves a twelfth of an ADD's time in user mode (docs/decisions/few-wake-ups.md).
     """
     gc.collect()
     gc.freeze()

@@ -86,6 +86,7 @@ class Journal:
         self.failing: str | None = None
         self._wall = wall
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._awaited = threading.Event()
         self._backlog = Backlog()
         self._connection: sqlite3.Connection | None = None
         self._thread: threading.Thread | None = None
@@ -108,7 +109,7 @@ class Journal:
     def close(self) -> None:
         """Write what is waiting and close. Blocking."""
         if self._thread is not None:
-            self._jobs.put(None)
+            self._hand_over(None)
             self._thread.join()
             self._thread = None
         if self._connection is not None:
@@ -200,13 +201,18 @@ class Journal:
 
     def _submit(self, statements: list[Statement], *, kept: bool) -> asyncio.Future[None]:
         future, done = _bridge()
-        self._jobs.put(_Job(statements, kept, done))
+        self._hand_over(_Job(statements, kept, done))
         return future
 
     async def _ask(self, sql: str, parameters: Sequence[Any]) -> Any:
         future, done = _bridge()
-        self._jobs.put(_Job([], kept=True, done=done, query=(sql, parameters)))
+        self._hand_over(_Job([], kept=True, done=done, query=(sql, parameters)))
         return await future
+
+    def _hand_over(self, job: _Job | None) -> None:
+        """What somebody awaits, or the end: the writer sees to it now. What is noted does not wake it."""
+        self._jobs.put(job)
+        self._awaited.set()
 
     def _write_forever(self) -> None:
         stopping = False
@@ -220,19 +226,17 @@ class Journal:
 
         True when the journal is being closed.
         """
-        due: float | None = None
-        while True:
+        job = self._jobs.get()
+        if job is not None and job.done is None:
+            self._awaited.wait(SOON)
+        self._awaited.clear()  # first: what is awaited from here on is in the queue, or sets it again
+        while job is not None:
+            batch.append(job)
             try:
-                job = self._jobs.get(timeout=None if due is None else max(due - time.monotonic(), 0.0))
+                job = self._jobs.get_nowait()
             except queue.Empty:
                 return False
-            if job is None:
-                return True
-            batch.append(job)
-            if job.done is not None:
-                due = 0.0  # nothing more is waited for
-            elif due is None:
-                due = time.monotonic() + SOON
+        return True
 
     def _commit(self, batch: list[_Job]) -> None:
         statements = [statement for job in batch for statement in job.statements]

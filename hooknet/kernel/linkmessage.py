@@ -11,13 +11,13 @@ import struct
 import sys
 from dataclasses import dataclass
 
+from hooknet.kernel.attributes import attributes
+
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 ADDRESS, IFNAME, MTU, LINK, MASTER, LINKINFO, LINK_NETNSID = 1, 3, 4, 5, 10, 18, 37
 INFO_KIND, INFO_DATA, MACVLAN_MODE = 1, 2, 1
 
 BODY = struct.Struct("=BxHiII")  # struct ifinfomsg
-ATTRIBUTE = struct.Struct("=HH")
-TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +73,6 @@ def read_link(data: bytes, offset: int) -> LinkMessage:
         kind=kind,
         mode=_number(details.get(MACVLAN_MODE)),
     )
-
-
-def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
-    """The netlink attributes from `offset` on, by their type. Ends at the first that can't be one."""
-    found: dict[int, bytes] = {}
-    while offset + ATTRIBUTE.size <= len(data):
-        length, type_ = ATTRIBUTE.unpack_from(data, offset)
-        if length < ATTRIBUTE.size:
-            break
-        found[type_ & TYPE_MASK] = data[offset + ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-    return found
 
 
 def _text(value: bytes) -> str:

@@ -8,6 +8,7 @@ length. So the link message is declared here, with only the attributes that are 
 from __future__ import annotations
 
 import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from pyroute2.netlink import nla, nlmsg
@@ -15,6 +16,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from hooknet.kernel.attributes import attribute
 from hooknet.kernel.linkmessage import IFF_UP
 from hooknet.kernel.netlink import (
     CREATE,
@@ -35,6 +37,13 @@ from hooknet.kernel.netlink import (
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+ADDRESS_BODY = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
+CACHEINFO = struct.Struct(
+    "=IIII"
+)  # struct ifa_cacheinfo: preferred, valid, and two times that are the kernel's
+NUMBER = struct.Struct("=I")
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_RT_PRIORITY = 1, 2, 4, 6, 9
 
 SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS: halves what has to be decoded
 MAIN_TABLE, PROTO_DHCP, UNICAST, SCOPE_UNIVERSE, SCOPE_LINK = 254, 16, 1, 0, 253
@@ -136,17 +145,16 @@ def get_addresses(index: int) -> Request:
 def new_address(
     index: int, address: IPv4Interface, broadcast: IPv4Address | None, metric: int | None, lifetime: int
 ) -> Request:
-    """Set an address, or renew the lifetime (seconds, FOREVER) of one that is there."""
-    message = _address_message(
-        index,
-        address.network.prefixlen,
-        IFA_LOCAL=str(address.ip),
-        IFA_ADDRESS=str(address.ip),
-        IFA_BROADCAST=str(broadcast) if broadcast else None,
-        IFA_RT_PRIORITY=metric,
-        IFA_CACHEINFO={"ifa_preferred": lifetime, "ifa_valid": lifetime, "cstamp": 0, "tstamp": 0},
-    )
-    return Request(message, RTM_NEWADDR, CREATE | REPLACE)
+    """Set an address, or renew the lifetime (seconds, FOREVER) of one that is there. By hand: each renewal does."""
+    ours = address.ip.packed
+    body = ADDRESS_BODY.pack(socket.AF_INET, address.network.prefixlen, 0, 0, index)
+    body += attribute(IFA_LOCAL, ours) + attribute(IFA_ADDRESS, ours)
+    if broadcast is not None:
+        body += attribute(IFA_BROADCAST, broadcast.packed)
+    if metric is not None:
+        body += attribute(IFA_RT_PRIORITY, NUMBER.pack(metric))
+    body += attribute(IFA_CACHEINFO, CACHEINFO.pack(lifetime, lifetime, 0, 0))
+    return Request(body, RTM_NEWADDR, CREATE | REPLACE)
 
 
 def del_address(index: int, address: IPv4Interface) -> Request:

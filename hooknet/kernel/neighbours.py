@@ -8,11 +8,10 @@ its neighbour, by the interface that the socket was bound to.
 from __future__ import annotations
 
 import socket
+import struct
 from typing import TYPE_CHECKING
 
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
+from hooknet.kernel.attributes import attribute, attributes
 from hooknet.kernel.netlink import RTM_GETNEIGH, RTM_GETROUTE, NetlinkRefusal, Request
 
 if TYPE_CHECKING:
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
 
     from hooknet.kernel.netlink import Netlink
 
+ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, length of the destination, …
+NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, index, state, flags, type
+RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
+NDA_DST, NDA_LLADDR = 1, 2
 HOST = 32
 RESOLVED = 0x02 | 0x08 | 0x10 | 0x80
 """NUD_REACHABLE, DELAY, PROBE, PERMANENT: in use just now, or set by hand. What is STALE has not been used lately:
@@ -32,23 +35,22 @@ def next_hop(netlink: Netlink, index: int, address: IPv4Address) -> str | None:
     None when the kernel has not resolved it, or knows no way. Raises OSError only for broken sockets.
     """
     try:
-        route = netlink.get(_route_to(index, address))
-        found = netlink.get(_neighbour(index, route.get_attr("RTA_GATEWAY") or str(address)))
+        route = netlink.get_raw(_route_to(index, address))
+        gateway = attributes(route, ROUTE.size).get(RTA_GATEWAY, address.packed)
+        found = netlink.get_raw(_neighbour(index, gateway))
     except NetlinkRefusal:
         return None
-    mac = found.get_attr("NDA_LLADDR") if found["state"] & RESOLVED else None
-    return mac.lower() if mac else None
+    _family, _index, state, _flags, _type = NEIGHBOUR.unpack_from(found)
+    mac = attributes(found, NEIGHBOUR.size).get(NDA_LLADDR, b"") if state & RESOLVED else b""
+    return mac.hex(":") or None
 
 
 def _route_to(index: int, address: IPv4Address) -> Request:
-    message = rtmsg()
-    message["family"], message["dst_len"] = socket.AF_INET, HOST
-    message["attrs"] = [("RTA_DST", str(address)), ("RTA_OIF", index)]
-    return Request(message, RTM_GETROUTE)
+    body = ROUTE.pack(socket.AF_INET, HOST, 0, 0, 0, 0, 0, 0, 0)
+    body += attribute(RTA_DST, address.packed) + attribute(RTA_OIF, struct.pack("=I", index))
+    return Request(body, RTM_GETROUTE)
 
 
-def _neighbour(index: int, address: str) -> Request:
-    message = ndmsg()
-    message["family"], message["ifindex"] = socket.AF_INET, index
-    message["attrs"] = [("NDA_DST", address)]
-    return Request(message, RTM_GETNEIGH)
+def _neighbour(index: int, address: bytes) -> Request:
+    body = NEIGHBOUR.pack(socket.AF_INET, index, 0, 0, 0) + attribute(NDA_DST, address)
+    return Request(body, RTM_GETNEIGH)

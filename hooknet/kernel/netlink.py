@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel.linkmessage import attributes, read_link
+from hooknet.kernel.attributes import attributes
+from hooknet.kernel.linkmessage import read_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
+RTM_GETNEIGH = 30
 
 REQUEST, ACK, DUMP, DUMP_INTERRUPTED = 0x1, 0x4, 0x300, 0x10
 REPLACE, EXCL, CREATE = 0x100, 0x200, 0x400
@@ -47,7 +47,7 @@ BUFFER = 1 << 16
 DUMPS = 5
 PATIENCE = struct.pack("ll", 10, 0)  # seconds: the kernel answers before send() returns, so this is for bugs
 
-MESSAGES = {RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg, RTM_NEWNEIGH: ndmsg}
+MESSAGES = {RTM_NEWADDR: ifaddrmsg, RTM_NEWROUTE: rtmsg}
 UNDERSTOOD = frozenset({RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE})
 UNRELIABLE = frozenset({errno.ENOBUFS, errno.EINTR})
 
@@ -58,7 +58,9 @@ class NetlinkRefusal(OSError):  # noqa: N818 - it is the kernel's answer, not a 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message to send: a pyroute2 message, its RTM_ type and its NLM_F_ flags (REQUEST is added)."""
+    """A message to send: a pyroute2 message, or the bytes behind the header of one; its RTM_ type; and its NLM_F_
+    flags (REQUEST is added).
+    """
 
     message: Any
     type: int
@@ -113,6 +115,13 @@ class Netlink:
 
     def get(self, request: Request) -> Any:
         """The one message that answers `request`; raises NetlinkRefusal."""
+        return _decode(*self._answer(request))
+
+    def get_raw(self, request: Request) -> bytes:
+        """As `get`, undecoded: what is behind the header."""
+        return self._answer(request)[1][HEADER.size :]
+
+    def _answer(self, request: Request) -> tuple[int, bytes]:
         number = next(self._numbers)
         self._socket.send(_encode(request, number, REQUEST))
         while True:
@@ -121,7 +130,7 @@ class Netlink:
                     continue
                 if kind == NLMSG_ERROR:
                     raise _refusal(data) or NetlinkRefusal(errno.ENODATA, os.strerror(errno.ENODATA))
-                return _decode(kind, data)
+                return kind, data
 
     def dump(self, request: Request) -> list[Any]:
         """Every message that answers `request`, from one consistent dump. Raises IO when there is none to be had."""
@@ -166,6 +175,8 @@ def parse(datagram: bytes) -> Iterator[tuple[int, Any]]:
 
 def _encode(request: Request, number: int, flags: int) -> bytes:
     message = request.message
+    if isinstance(message, bytes):
+        return HEADER.pack(HEADER.size + len(message), request.type, flags, number, 0) + message
     message["header"] = {"type": request.type, "flags": flags, "sequence_number": number, "pid": 0}
     message.reset()
     message.encode()

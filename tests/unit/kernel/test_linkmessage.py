@@ -7,13 +7,10 @@ import struct
 
 import pytest
 
-from hooknet.kernel.linkmessage import BODY, LinkMessage, attributes, read_link
+from hooknet.kernel.attributes import attribute, attributes
+from hooknet.kernel.linkmessage import BODY, LinkMessage, read_link
 
 NESTED = 0x8000
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
 
 
 def number(value: int) -> bytes:

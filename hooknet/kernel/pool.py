@@ -87,14 +87,14 @@ class KernelPool:
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker, in the daemon's own network namespace."""
-        return await self._awaited_call(lambda: fn(*args, **kwargs))
+        return await self.outcome(self._begin(lambda: fn(*args, **kwargs)))
 
     async def run_in(self, netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker inside `netns` (or the namespace of that descriptor).
 
         Raises BAD_NETNS when it can't be entered, INTERNAL when the worker could not return and was ended.
         """
-        return await self._awaited_call(_inside(netns, fn, *args, **kwargs))
+        return await self.outcome(self._begin(inside(netns, fn, *args, **kwargs)))
 
     def start(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         """As `run`, but nobody has to wait."""
@@ -107,7 +107,7 @@ class KernelPool:
 
         `netns` must stay open until `fn` has begun.
         """
-        job, future = self._job(_inside(netns, fn, *args, **kwargs))
+        job, future = self._job(inside(netns, fn, *args, **kwargs))
         self._hand_over(self._workers.put_blocking, job)
         return future
 
@@ -127,11 +127,16 @@ class KernelPool:
         """Finish what is queued and end the workers; waits up to `timeout` seconds for each."""
         self._workers.close(timeout)
 
-    async def _awaited_call(self, fn: Callable[[], T]) -> T:
-        future = self._begin(fn)
+    async def outcome(self, future: asyncio.Future[T], withdraw: Callable[[], bool] = lambda: False) -> T:
+        """What a call has found. Whoever is cancelled meanwhile waits until it has ended (see the rules).
+
+        withdraw: keeps a call from beginning, and says whether it could.
+        """
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
+            if withdraw():
+                raise
             await _settled(future)
             if future.exception() is None and callable(getattr(future.result(), "close", None)):
                 self.discard(future.result())  # type: ignore[arg-type] # it has a close, the line above asked
@@ -180,14 +185,15 @@ class KernelPool:
             self._answers.tell(self._workers.help)
 
 
-def _inside(netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+def inside(netns: Netns | int, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Callable[[], T]:
+    """`fn`, for a worker to call in a network namespace: see `entered` for what it raises."""
     fd = netns.fd if isinstance(netns, Netns) else netns
 
-    def inside() -> T:
+    def visit() -> T:
         with entered(fd):
             return fn(*args, **kwargs)
 
-    return inside
+    return visit
 
 
 def _job(fn: Callable[[], T], future: asyncio.Future[T], answers: Answers) -> Job:

@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
-from typing import ParamSpec, TypeVar
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import (
@@ -21,6 +21,7 @@ from hooknet.dhcp.wire import (
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import addresses, fixed, links, netns, packet, process
 from hooknet.kernel.addresses import Plan
+from hooknet.kernel.company import Company
 from hooknet.kernel.links import LinkState, Parent
 from hooknet.kernel.parents import MACVLAN
 from hooknet.kernel.pool import KernelPool
@@ -31,9 +32,6 @@ from hooknet.model import FixedPlan
 from hooknet.store.records import NetnsKey
 
 log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 CHADDR = slice(28, 34)
 """Where a DHCP message has its client's MAC (RFC 2131 section 2), and an ARP packet its sender's (RFC 826)."""
@@ -46,8 +44,9 @@ class LinuxLine:
     `where` None: on an interface of the host itself.
     """
 
-    def __init__(self, pool: KernelPool, where: netns.Netns | None, ifname: str) -> None:
+    def __init__(self, pool: KernelPool, company: Company, where: netns.Netns | None, ifname: str) -> None:
         self._pool = pool
+        self._company = company
         self._where = where
         self._ifname = ifname
         self._packets: packet.ExchangeSocket | None = None
@@ -79,8 +78,9 @@ class LinuxLine:
             self._loop.remove_reader(self._packets.fileno())
             self._let_go()
         if self._unicast is not None:
-            self._loop.remove_reader(self._unicast.fileno())
+            self._company.ignore(self._unicast)
             self._unicast.close()
+            self._unicast = None
 
     def _left(self, leaving: asyncio.Future[None]) -> None:
         self._leaving.discard(leaving)
@@ -99,7 +99,7 @@ class LinuxLine:
         """The packet socket, listening for this client. Raises IO when the interface is gone."""
         if self._packets is None:
             try:
-                self._packets = await self._run(packet.open_exchange, self._ifname, client)
+                self._packets = await self._open(client)
             except OSError as error:
                 raise refused(f"exchange DHCP messages on {self._ifname}", error) from error
             self._loop.add_reader(self._packets.fileno(), self._readable, self._packets)
@@ -111,22 +111,26 @@ class LinuxLine:
             return False
         try:
             if self._unicast is None:
-                self._unicast = await self._run(packet.open_unicast, self._ifname, effect.source)
-                self._loop.add_reader(self._unicast.fileno(), self._readable, self._unicast)
+                self._unicast = await self._company.run_in(
+                    self._where, packet.open_unicast, self._ifname, effect.source
+                )
+                self._company.hear(self._unicast, partial(self._readable, self._unicast))
             self._unicast.send(effect.payload, effect.destination)
         except OSError as error:
             log.debug("unicast by socket is not possible (%s): as a frame", error.strerror)
             return False
         return True
 
-    async def _run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def _open(self, client: bytes) -> packet.ExchangeSocket:
         if self._where is None:
-            return await self._pool.run(fn, *args, **kwargs)
-        return await self._pool.run_in(self._where, fn, *args, **kwargs)
+            return await self._pool.run(packet.open_exchange, self._ifname, client)
+        return await self._pool.run_in(self._where, packet.open_exchange, self._ifname, client)
 
-    def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> None:
-        if self._deliver is not None and (packets := socket.recv()):
+    def _readable(self, socket: packet.ExchangeSocket | packet.UdpSocket) -> bool:
+        packets = socket.recv()
+        if packets and self._deliver is not None:
             self._deliver(packets)
+        return bool(packets)
 
 
 class LinuxArpLine:
@@ -155,8 +159,9 @@ class LinuxArpLine:
 class LinuxNetns:
     """An open network namespace, as `ports.Netns`."""
 
-    def __init__(self, pool: KernelPool, where: netns.Netns) -> None:
+    def __init__(self, pool: KernelPool, company: Company, where: netns.Netns) -> None:
         self._pool = pool
+        self._company = company
         self._where = where
 
     @property
@@ -223,7 +228,7 @@ class LinuxNetns:
     async def renew(
         self, ifname: str, plan: Plan, previous: Plan | None, server: IPv4Address
     ) -> tuple[Sequence[str], str | None]:
-        return await self._pool.run_in(self._where, addresses.renew, ifname, plan, previous, server)
+        return await self._company.run_in(self._where, addresses.renew, ifname, plan, previous, server)
 
     async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
         await self._pool.run_in(self._where, fixed.apply_fixed, ifname, plan)
@@ -247,7 +252,7 @@ class LinuxNetns:
         return await self._pool.run_in(self._where, fixed.missing_fixed, ifname, plan)
 
     def line(self, ifname: str) -> LinuxLine:
-        return LinuxLine(self._pool, self._where, ifname)
+        return LinuxLine(self._pool, self._company, self._where, ifname)
 
     async def send_once(self, ifname: str, effect: Send) -> None:
         sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
@@ -265,6 +270,7 @@ class LinuxMachine:
 
     def __init__(self, pool: KernelPool) -> None:
         self._pool = pool
+        self._company = Company(pool)
         self.boot_id = process.boot_id()
 
     def now(self) -> float:
@@ -288,7 +294,7 @@ class LinuxMachine:
     @asynccontextmanager
     async def _open(self, path: str, expected: NetnsKey | None, *, own: bool) -> AsyncIterator[Netns]:
         with netns.open_netns(path, allow_own=own) as opened:
-            found = LinuxNetns(self._pool, opened)
+            found = LinuxNetns(self._pool, self._company, opened)
             if expected is not None and found.key != expected:
                 raise HooknetError(
                     Kind.BAD_NETNS,
@@ -322,7 +328,7 @@ class LinuxMachine:
         await self._pool.run(packet.send_frame_on_parent, parent, frame)
 
     def line_on_parent(self, parent: str) -> LinuxLine:
-        return LinuxLine(self._pool, None, parent)
+        return LinuxLine(self._pool, self._company, None, parent)
 
     async def address_of(self, ifname: str) -> IPv4Address | None:
         state = await self._pool.run(links.link_state, ifname)

@@ -12,33 +12,9 @@ from typing import Never
 import pytest
 
 from hooknet.errors import HooknetError, Kind
-from hooknet.kernel import netns
 from hooknet.kernel.pool import KernelPool
 
-HOME, FOREIGN = 0, 4711
-
-
-@pytest.fixture
-def place(monkeypatch):
-    """Replaces setns: `place.now()` is where the thread is; what is in `place.locked` can't be entered."""
-
-    class Place:
-        def __init__(self) -> None:
-            self.thread = threading.local()
-            self.locked = set()
-
-        def now(self):
-            return getattr(self.thread, "here", HOME)
-
-        def setns(self, fd) -> None:
-            target = FOREIGN if fd == FOREIGN else HOME
-            if target in self.locked:
-                raise OSError(errno.EPERM, "Operation not permitted")
-            self.thread.here = target
-
-    place = Place()
-    monkeypatch.setattr(netns, "setns", place.setns)
-    return place
+HOME, FOREIGN = 0, 4711  # see conftest.py
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 Between exchanges a lease costs its `Entry` and nothing else: no task, no thread, no socket. The timer runs on
 CLOCK_BOOTTIME: it sleeps at most `LONGEST_SLEEP` seconds, so a machine that was suspended past T1, T2 or the
-expiry notices within that time. A lease that is due waits `GATHER` seconds for others: a wake-up for one lease costs
-more than the lease (docs/decisions/renewals-in-company.md). At most `SESSIONS_AT_ONCE` background sessions run; the
-others wait their turn, which is also what spreads a storm of renewals. Attachments in the making never wait.
+expiry notices within that time. A lease that is due waits for others, `GATHER` seconds at most and never longer than
+`SHARE` of what is left of it: a wake-up for one lease costs more than the lease
+(docs/decisions/renewals-in-company.md). At most `SESSIONS_AT_ONCE` background sessions run; the others wait their
+turn, which is also what spreads a storm of renewals. Attachments in the making never wait.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,15 +26,19 @@ from hooknet.lifecycle.session import Session, Step
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 15.0
-GATHER = 0.5
+GATHER = 1.0
+SHARE = 0.1
 SESSIONS_AT_ONCE = 32
 PROBLEM_PAUSE = 5.0
 
 
 @dataclass(slots=True, order=True)
 class _Due:
-    at: float
+    """`at`: when the deadline comes. by: when it is seen to, if nothing wakes the keeper before."""
+
+    by: float
     number: int
+    at: float = field(compare=False)
     entry: Entry = field(compare=False)
 
 
@@ -78,7 +84,7 @@ class Keeper:
         if when is None:
             return
         self._numbers += 1
-        heapq.heappush(self._heap, _Due(when, self._numbers, entry))
+        heapq.heappush(self._heap, _Due(when + may_wait(entry, when), self._numbers, when, entry))
         if self._heap[0].entry is entry:
             self._poke.set()
 
@@ -112,7 +118,7 @@ class Keeper:
     async def _sleep(self) -> None:
         left = LONGEST_SLEEP
         if self._heap:
-            left = min(left, max(self._heap[0].at - self._services.machine.now(), 0.0) + GATHER)
+            left = min(left, max(self._heap[0].by - self._services.machine.now(), 0.0))
         try:
             await asyncio.wait_for(self._poke.wait(), left)
         except TimeoutError:
@@ -164,3 +170,10 @@ class Keeper:
         known = isinstance(error, (HooknetError, OSError))
         log.warning("%s: %s", entry.key, entry.note, exc_info=None if known else error)
         self.schedule(entry, self._services.machine.now() + PROBLEM_PAUSE)
+
+
+def may_wait(entry: Entry, at: float) -> float:
+    """For how many seconds a lease that is due at boot time `at` may wait for company."""
+    binding = entry.client.binding if entry.client is not None else None
+    left = math.inf if binding is None else binding.expires_at - at
+    return min(GATHER, max(left * SHARE, 0.0))

@@ -1,13 +1,15 @@
-"""Fault 8, as the daemon meets it: a machine that was suspended past a deadline notices soon after it wakes."""
+"""When the keeper sees to a lease: soon after a machine has woken (fault 8), in company, and never too late."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from types import SimpleNamespace
 from typing import Any
 
 from hooknet.lifecycle import keep
-from hooknet.lifecycle.keep import LONGEST_SLEEP, Keeper
+from hooknet.lifecycle.keep import GATHER, LONGEST_SLEEP, SHARE, Keeper, may_wait
 
 NOTICED_WITHIN = 30.0
 
@@ -15,8 +17,8 @@ NOTICED_WITHIN = 30.0
 class Due:
     """An entry whose client wants something at `deadline`."""
 
-    def __init__(self, deadline: float) -> None:
-        self.client = SimpleNamespace(deadline=deadline)
+    def __init__(self, deadline: float, expires: float = math.inf) -> None:
+        self.client = SimpleNamespace(deadline=deadline, binding=SimpleNamespace(expires_at=expires))
         self.session = None
         self.key = "c1"
 
@@ -27,10 +29,13 @@ class Started(Keeper):
     def __init__(self, machine: Any) -> None:
         services = SimpleNamespace(machine=machine, registry=SimpleNamespace(is_current=lambda _: True))
         super().__init__(SimpleNamespace(services=services), lambda _: None)
+        self.machine = machine
         self.started = asyncio.Event()
+        self.starts: list[tuple[Any, float]] = []
 
     def _start(self, entry: Any, step: Any, *, in_turn: bool) -> None:
         entry.client.deadline = None
+        self.starts.append((entry, self.machine.now()))
         self.started.set()
 
 
@@ -55,3 +60,47 @@ async def suspend(monkeypatch: Any) -> None:
 
 def test_fault_08_after_a_suspend_the_next_wake_up_starts_what_is_overdue(monkeypatch: Any) -> None:
     asyncio.run(suspend(monkeypatch))
+
+
+async def see_to(*due: Due) -> list[tuple[Any, float]]:
+    """What was started, and when, until all were."""
+    keeper = Started(SimpleNamespace(now=time.monotonic))
+    for one in due:
+        keeper.schedule(one)
+    running = asyncio.create_task(keeper.run())
+    for _ in range(5000):
+        if len(keeper.starts) == len(due):
+            break
+        await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    return keeper.starts
+
+
+def test_leases_that_are_due_one_after_the_other_are_seen_to_together(monkeypatch: Any) -> None:
+    monkeypatch.setattr(keep, "GATHER", 0.2)
+    now = time.monotonic()
+    first, second, later = Due(now + 0.02), Due(now + 0.1), Due(now + 0.4)
+    starts = asyncio.run(see_to(first, second, later))
+    assert [entry for entry, _ in starts] == [first, second, later]
+    (_, one), (_, other), (_, last) = starts
+    assert other - one < 0.05
+    assert last - other > 0.1
+
+
+def test_nobody_waits_for_company_until_its_lease_is_in_danger(monkeypatch: Any) -> None:
+    """The one with little time left is seen to first, though it was due later."""
+    monkeypatch.setattr(keep, "GATHER", 1.0)
+    now = time.monotonic()
+    patient, hurried = Due(now + 0.02), Due(now + 0.05, expires=now + 0.05 + 0.3)
+    starts = dict(asyncio.run(see_to(patient, hurried)))
+    assert starts[hurried] < now + 0.3
+    assert starts[patient] < now + 0.3  # it was there, and went along
+
+
+def test_how_long_a_lease_may_wait() -> None:
+    assert may_wait(Due(100.0), 100.0) == GATHER
+    assert may_wait(Due(100.0, expires=100.0 + 1000.0), 100.0) == GATHER
+    assert may_wait(Due(100.0, expires=100.0 + 2.0), 100.0) == 2.0 * SHARE
+    assert may_wait(Due(100.0, expires=100.0), 100.0) == 0.0
+    assert may_wait(Due(100.0, expires=90.0), 100.0) == 0.0

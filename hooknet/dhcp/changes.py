@@ -11,8 +11,8 @@ came, nor how the message was framed.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from hooknet.dhcp.options import Code
@@ -37,7 +37,8 @@ PASSING = frozenset(
 )
 """Options about the message or the lease's life, not about the network."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OF_THIS_ACK = frozenset({"server", "server_mac", "obtained", "lease_time", "t1", "t2", "options"})
+LASTING = attrgetter(*(field.name for field in fields(Lease) if field.name not in OF_THIS_ACK))
 
 
 def reason_for(before: Lease, now: Lease) -> PostLeaseReason:
@@ -47,17 +48,6 @@ def reason_for(before: Lease, now: Lease) -> PostLeaseReason:
     return PostLeaseReason.RENEWED if before.server == now.server else PostLeaseReason.REBOUND
 
 
-def what_matters(lease: Lease) -> tuple[Lease, Mapping[int, bytes]]:
+def what_matters(lease: Lease) -> tuple[tuple[object, ...], Mapping[int, bytes]]:
     """The lease without times and sender, and its options that describe the network."""
-    options = {code: value for code, value in lease.options.items() if code not in PASSING}
-    timeless = replace(
-        lease,
-        server=lease.address.ip,
-        server_mac=None,
-        obtained=EPOCH,
-        lease_time=None,
-        t1=None,
-        t2=None,
-        options={},
-    )
-    return timeless, options
+    return LASTING(lease), {code: value for code, value in lease.options.items() if code not in PASSING}

@@ -38,7 +38,7 @@ from hooknet.dhcp.timers import Patience, Randomness, Schedule
 from hooknet.model import ReleaseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import datetime
 
     from hooknet.dhcp.core import Effects
@@ -101,8 +101,8 @@ class Client:
     @property
     def deadline(self) -> float | None:
         """The boot time at which `timer` must be called, None when nothing is due ever."""
-        earliest = min((at for at, _ in self._alarms()), default=math.inf)
-        return None if math.isinf(earliest) else earliest
+        earliest = min([at for at, _ in self._alarms()], default=math.inf)
+        return None if earliest == math.inf else earliest
 
     @property
     def listening(self) -> bool:
@@ -254,24 +254,26 @@ class Client:
             effects.append(due(now))
         return tuple(effect for some in effects for effect in some)
 
-    def _alarms(self) -> Iterator[Alarm]:
+    def _alarms(self) -> list[Alarm]:
         """What is to be done when. Of several that are due, the first counts: it settles the others."""
         core = self._core
+        alarms: list[Alarm] = []
         granted = core.binding or core.pending
         if granted is not None:
-            yield granted.expires_at, self._expire
+            alarms.append((granted.expires_at, self._expire))
         if not core.link:
-            return
+            return alarms
         if core.state is State.BOUND or core.state is State.RENEWING:
-            yield core.schedule.t2, self._rebind
+            alarms.append((core.schedule.t2, self._rebind))
         if core.state is State.BOUND:
-            yield core.schedule.t1, self._renew
+            alarms.append((core.schedule.t1, self._renew))
         if core.wake is not None:
-            yield core.wake, self._wake_up
+            alarms.append((core.wake, self._wake_up))
         if core.exchange is not None:
-            yield core.exchange.next_at, self._repeat
+            alarms.append((core.exchange.next_at, self._repeat))
         if core.check is not None and core.check.deadline is not None:
-            yield core.check.deadline, self._go_on_checking
+            alarms.append((core.check.deadline, self._go_on_checking))
+        return alarms
 
     def _expire(self, now: float) -> Effects:
         return keeping.expire(self._core, now)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hooknet.dhcp import values
 
@@ -39,6 +40,7 @@ class Fqdn:
     name: str | None
 
 
+@lru_cache(values.REMEMBERED)
 def name(text: str) -> str | None:
     """`text` when it is the name of a host or a domain, a closing dot cut off; else None."""
     bare = text.removesuffix(".")
@@ -63,6 +65,7 @@ def host_name(raw: bytes) -> str | None:
     return name(found) if found else None
 
 
+@lru_cache(values.REMEMBERED)
 def domain_names(raw: bytes) -> tuple[str, ...]:
     """Option 15. The RFC says one name; servers put several into it, with spaces or commas between."""
     found = values.text(raw) or ""
@@ -70,6 +73,7 @@ def domain_names(raw: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in valid if one))[:MAX_NAMES]
 
 
+@lru_cache(values.REMEMBERED)
 def search_list(raw: bytes) -> tuple[str, ...]:
     """Option 119 (RFC 3397), joined: each name once, 32 at most. A broken encoding gives no names."""
     found: dict[str, None] = {}

@@ -9,11 +9,14 @@ The rules.
    section 2 asks for that), and any other control character makes the whole option absent.
 4. Names are checked by `names`: letters, digits and hyphens only.
 5. Lists are bounded. A 64 KiB message must not become 13 000 routes in a container.
+6. What takes some work to read is remembered for a while: a server says the same to each client, and to each of them
+   again at each renewal.
 """
 
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -34,6 +37,8 @@ ALL_ONES = 0xFFFFFFFF
 POINT_TO_POINT = 31
 """RFC 3021: a /31 has two hosts and no broadcast address, and a /32 is one host."""
 LOOPBACK = 127
+REMEMBERED = 256
+"""Values of each kind."""
 FIRST_MULTICAST = 224
 LAST_MULTICAST = 239
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
@@ -51,12 +56,14 @@ def address(raw: bytes) -> IPv4Address | None:
     return IPv4Address(raw) if len(raw) == ADDRESS_LENGTH else None
 
 
+@lru_cache(REMEMBERED)
 def host_address(raw: bytes) -> IPv4Address | None:
     """Exactly four bytes: an address that a host may have."""
     found = address(raw)
     return found if found is not None and is_host(found) else None
 
 
+@lru_cache(REMEMBERED)
 def host_addresses(raw: bytes) -> tuple[IPv4Address, ...]:
     """A list of hosts (options 3, 6, 42, 44), each once, at most 64. A length that is no multiple of 4: nothing."""
     if len(raw) % ADDRESS_LENGTH:
@@ -85,6 +92,7 @@ def prefix_length(raw: bytes) -> int | None:
     return 32 - host_bits.bit_length() if mask and not host_bits & (host_bits + 1) else None
 
 
+@lru_cache(REMEMBERED)
 def network(of: IPv4Address, prefix: int) -> IPv4Network:
     """The network of that prefix length that the address lies in."""
     return IPv4Network((int(of), prefix), strict=False)  # from an address it would go by way of text
@@ -99,6 +107,7 @@ def text(raw: bytes) -> str | None:
     return found if found and len(found) <= MAX_TEXT and found.isprintable() else None
 
 
+@lru_cache(REMEMBERED)
 def classless_routes(raw: bytes) -> tuple[Route, ...] | None:
     """RFC 3442 (options 121 and 249): width, the bytes of the destination that matter, router.
 
@@ -128,6 +137,7 @@ def add_route(routes: dict[IPv4Network, Route], destination: IPv4Network, router
         routes.setdefault(destination, Route(destination, router if int(router) else None))
 
 
+@lru_cache(REMEMBERED)
 def static_routes(raw: bytes) -> tuple[Route, ...]:
     """RFC 2132 section 5.8 (option 33): pairs of destination and router. The destination 0.0.0.0 is illegal.
 

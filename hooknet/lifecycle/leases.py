@@ -66,8 +66,9 @@ class Leases:
         if before is None or confirmed or before.lease.address != lease.address:
             self._remember(entry, lease)
         if entry.record.phase is Phase.REPLIED:
-            restored = replace(effect, reason=PostLeaseReason.RESTORED, previous=None)
-            await self._renewed(entry, netns, restored if confirmed else effect)
+            if confirmed:
+                effect = replace(effect, reason=PostLeaseReason.RESTORED, previous=None)
+            await self._renewed(entry, netns, effect)
         else:
             await self._granted(entry, netns)
 

@@ -105,8 +105,10 @@ class Session:
 
     def _is_quiet(self, heard_at: float) -> bool:
         now = self._machine.now()
+        if now - heard_at <= LINGER:
+            return False
         deadline = self._client.deadline
-        return now - heard_at > LINGER and (deadline is None or deadline - now > 1.0)
+        return deadline is None or deadline - now > 1.0
 
     async def _wait(self) -> None:
         deadline = self._client.deadline

@@ -188,15 +188,8 @@ def setup(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    collect_only_what_is_said()
     set_level(level)
     return handler
-
-
-def collect_only_what_is_said() -> None:
-    """No line tells its caller, thread or process, so they are not looked up (logging's HOWTO, "Optimization")."""
-    logging._srcfile = None  # noqa: SLF001 - the name that the HOWTO gives
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def set_level(level: str) -> None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from hooknet.dhcp import values
 
 LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+NAME = re.compile(rf"{LABEL.pattern}(?:\.{LABEL.pattern})*")
 MAX_LABEL = 63
 MAX_NAME = 253
 """Characters: the 255 bytes of RFC 1035 section 2.3.4 less the first length and the root."""
@@ -40,12 +40,10 @@ class Fqdn:
     name: str | None
 
 
-@lru_cache(values.REMEMBERED)
 def name(text: str) -> str | None:
     """`text` when it is the name of a host or a domain, a closing dot cut off; else None."""
     bare = text.removesuffix(".")
-    fits = 0 < len(bare) <= MAX_NAME
-    return bare if fits and all(LABEL.fullmatch(label) for label in bare.split(".")) else None
+    return bare if 0 < len(bare) <= MAX_NAME and NAME.fullmatch(bare) else None
 
 
 def host_label(text: str) -> str | None:
@@ -65,7 +63,7 @@ def host_name(raw: bytes) -> str | None:
     return name(found) if found else None
 
 
-@lru_cache(values.REMEMBERED)
+@values.remembered
 def domain_names(raw: bytes) -> tuple[str, ...]:
     """Option 15. The RFC says one name; servers put several into it, with spaces or commas between."""
     found = values.text(raw) or ""
@@ -73,7 +71,7 @@ def domain_names(raw: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in valid if one))[:MAX_NAMES]
 
 
-@lru_cache(values.REMEMBERED)
+@values.remembered
 def search_list(raw: bytes) -> tuple[str, ...]:
     """Option 119 (RFC 3397), joined: each name once, 32 at most. A broken encoding gives no names."""
     found: dict[str, None] = {}

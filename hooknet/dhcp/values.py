@@ -9,21 +9,23 @@ The rules.
    section 2 asks for that), and any other control character makes the whole option absent.
 4. Names are checked by `names`: letters, digits and hyphens only.
 5. Lists are bounded. A 64 KiB message must not become 13 000 routes in a container.
-6. What takes some work to read is remembered for a while: a server says the same to each client, and to each of them
-   again at each renewal.
+6. What takes some work to read is remembered for a while, where it is short: a server says the same to each client,
+   and to each of them again at each renewal.
 """
 
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import lru_cache, wraps
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hooknet.model import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 ADDRESS_LENGTH = 4
 MAX_ADDRESSES = 64
@@ -37,11 +39,22 @@ ALL_ONES = 0xFFFFFFFF
 POINT_TO_POINT = 31
 """RFC 3021: a /31 has two hosts and no broadcast address, and a /32 is one host."""
 LOOPBACK = 127
-REMEMBERED = 256
-"""Values of each kind."""
+REMEMBERED, LONGEST_REMEMBERED = 256, 512
+"""Values of each kind, and bytes of each: what a hostile server says must not fill the memory."""
 FIRST_MULTICAST = 224
 LAST_MULTICAST = 239
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
+
+
+def remembered(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Rule 6, for what reads an option."""
+    known = lru_cache(REMEMBERED)(read)
+
+    @wraps(read)
+    def short_is_known(raw: bytes) -> T:
+        return known(raw) if len(raw) <= LONGEST_REMEMBERED else read(raw)
+
+    return short_is_known
 
 
 def is_host(address: IPv4Address) -> bool:
@@ -56,14 +69,14 @@ def address(raw: bytes) -> IPv4Address | None:
     return IPv4Address(raw) if len(raw) == ADDRESS_LENGTH else None
 
 
-@lru_cache(REMEMBERED)
+@remembered
 def host_address(raw: bytes) -> IPv4Address | None:
     """Exactly four bytes: an address that a host may have."""
     found = address(raw)
     return found if found is not None and is_host(found) else None
 
 
-@lru_cache(REMEMBERED)
+@remembered
 def host_addresses(raw: bytes) -> tuple[IPv4Address, ...]:
     """A list of hosts (options 3, 6, 42, 44), each once, at most 64. A length that is no multiple of 4: nothing."""
     if len(raw) % ADDRESS_LENGTH:
@@ -107,7 +120,7 @@ def text(raw: bytes) -> str | None:
     return found if found and len(found) <= MAX_TEXT and found.isprintable() else None
 
 
-@lru_cache(REMEMBERED)
+@remembered
 def classless_routes(raw: bytes) -> tuple[Route, ...] | None:
     """RFC 3442 (options 121 and 249): width, the bytes of the destination that matter, router.
 
@@ -137,7 +150,7 @@ def add_route(routes: dict[IPv4Network, Route], destination: IPv4Network, router
         routes.setdefault(destination, Route(destination, router if int(router) else None))
 
 
-@lru_cache(REMEMBERED)
+@remembered
 def static_routes(raw: bytes) -> tuple[Route, ...]:
     """RFC 2132 section 5.8 (option 33): pairs of destination and router. The destination 0.0.0.0 is illegal.
 

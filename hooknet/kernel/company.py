@@ -9,14 +9,16 @@ Rules.
    come back at once. So what goes in company may be late by as long as the others take: nothing that somebody waits
    for belongs here.
 2. A socket is looked at within `HEARD_AFTER` seconds after it was opened, together with the others that were: by then
-   servers have answered. One that has heard nothing is listened to as any other from then on.
+   servers have answered, and it is closed soon. One that has heard nothing, or is there for a second look, is
+   listened to as any other from then on.
 3. What is promised of the pool's calls (cancelled callers, stranded threads) is promised of these. A caller that is
-   cancelled before its call has begun waits for nothing, and the call is not made.
+   cancelled waits for its own call and not for the others'; one that has not begun is not made.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -24,6 +26,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from hooknet.errors import HooknetError, unexpected
 from hooknet.kernel.netns import Netns, Stranded
 from hooknet.kernel.pool import KernelPool, inside
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +51,7 @@ class _Call:
         self._result: Any = None
         self._error: Exception | None = None
         self._claim = threading.Lock()
+        self._is_over = False
 
     @property
     def is_claimed(self) -> bool:
@@ -54,8 +59,12 @@ class _Call:
         return self._claim.locked()
 
     def withdraw(self) -> bool:
-        """Nobody wants it any more. False when it is under way already."""
-        return self._claim.acquire(blocking=False)
+        """Nobody wants it any more. False when it has begun; what it found, if it has ended, is known then."""
+        if self._claim.acquire(blocking=False):
+            return True
+        if self._is_over:
+            self.answer()
+        return False
 
     def carry_out(self) -> None:
         """In a worker. Raises Stranded and nothing else."""
@@ -68,6 +77,8 @@ class _Call:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to the one who awaits
             self._error = error
+        finally:
+            self._is_over = True
 
     def answer(self) -> None:
         """On the event loop."""
@@ -81,13 +92,30 @@ class _Call:
             self.future.set_exception(error)
 
 
+class _Ear:
+    """What is called for a socket."""
+
+    def __init__(self, readable: Callable[[], bool]) -> None:
+        self.readable = readable
+        self._is_new = True
+
+    def has_answer(self) -> bool:
+        """Read it. Whether its first look brought something; what comes afterwards is no answer, perhaps a flood."""
+        is_new, self._is_new = self._is_new, False
+        try:
+            return self.readable() and is_new
+        except Exception:
+            log.exception("what a socket heard could not be told")
+            return False
+
+
 class Company:
     """Calls into network namespaces and sockets there that can wait for each other. Of one event loop."""
 
     def __init__(self, pool: KernelPool) -> None:
         self._pool = pool
         self._calls: list[_Call] = []
-        self._unheard: dict[Readable, Callable[[], bool]] = {}
+        self._unheard: dict[Readable, _Ear] = {}
 
     async def run_in(self, netns: Netns, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As the pool's `run_in`, with the others of this turn. Raises as that does."""
@@ -101,9 +129,7 @@ class Company:
 
     def hear(self, socket: Readable, readable: Callable[[], bool]) -> None:
         """Call `readable`, which says whether there was anything, when `socket` may be read, until `ignore`."""
-        if not self._unheard:
-            asyncio.get_running_loop().call_later(HEARD_AFTER, self._look)
-        self._unheard[socket] = readable
+        self._look_later(socket, _Ear(readable))
 
     def ignore(self, socket: Readable) -> None:
         """Before it is closed."""
@@ -130,14 +156,18 @@ class Company:
             self._calls += left
             self._leave()
 
+    def _look_later(self, socket: Readable, ear: _Ear) -> None:
+        if not self._unheard:
+            asyncio.get_running_loop().call_later(HEARD_AFTER, self._look)
+        self._unheard[socket] = ear
+
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
         unheard, self._unheard = self._unheard, {}
-        for socket, readable in unheard.items():
-            if readable():
-                self.hear(socket, readable)  # it will hardly be there any more when the next look comes
+        for socket, ear in unheard.items():
+            if ear.has_answer():  # it will hardly be there any more when the next look comes
+                self._look_later(socket, ear)
             else:
-                loop.add_reader(socket.fileno(), readable)
+                asyncio.get_running_loop().add_reader(socket.fileno(), ear.readable)
 
 
 def _carry_out(calls: list[_Call]) -> None:

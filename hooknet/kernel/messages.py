@@ -1,4 +1,4 @@
-"""The rtnetlink messages that hooknet sends, spelled for pyroute2 (rtnetlink(7)).
+"""The rtnetlink messages that hooknet sends, spelled for pyroute2, or by hand where each renewal does (rtnetlink(7)).
 
 pyroute2 has no name for two things that are needed: setting an interface's IPv4 switches by netlink
 (IFLA_AF_SPEC, which works where a hardened unit sees /proc/sys read-only) and macvlan's broadcast queue
@@ -38,10 +38,10 @@ from hooknet.kernel.netlink import (
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-ADDRESS_BODY = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
-CACHEINFO = struct.Struct(
-    "=IIII"
-)  # struct ifa_cacheinfo: preferred, valid, and two times that are the kernel's
+# struct ifaddrmsg: family, prefix length, flags, scope, index
+ADDRESS_BODY = struct.Struct("=BBBBI")
+# struct ifa_cacheinfo: preferred, valid, and two times that are the kernel's
+CACHEINFO = struct.Struct("=IIII")
 NUMBER = struct.Struct("=I")
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_CACHEINFO, IFA_RT_PRIORITY = 1, 2, 4, 6, 9
 

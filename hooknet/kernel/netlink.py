@@ -1,4 +1,4 @@
-"""One rtnetlink conversation: pyroute2's messages over a plain socket of our own.
+"""One rtnetlink conversation: pyroute2's messages, and a few of our own, over a plain socket.
 
 pyroute2's own sockets run an asyncio loop per thread and call; for the four changes of an ADD they cost 4.6
 ms, this costs 1.2 (docs/decisions/netlink-socket.md). Changes are sent together in one datagram; the kernel

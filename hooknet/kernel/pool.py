@@ -2,10 +2,10 @@
 must not.
 
 Rules. The threads are those of `workers`. A worker that enters a network namespace comes back before it takes other
-work; one that can't come back dies and is replaced. A caller that is cancelled waits until its call has ended: so
-nothing goes on behind its back, a descriptor that it lent is never closed (and its number never reused) under a
-running call, and a socket that the call made is closed again. What merely has to be closed some time (`discard`)
-waits behind what somebody awaits. Answers go into a box, and the loop is woken for the first of them only.
+work; one that can't come back dies and is replaced. A caller that is cancelled waits until its call has ended, if it
+has begun: so nothing goes on behind its back, a descriptor that it lent is never closed (and its number never reused)
+under a running call, and a socket that the call made is closed again. What merely has to be closed some time
+(`discard`) waits behind what somebody awaits. Answers go into a box; the loop is woken for the first of them only.
 """
 
 from __future__ import annotations

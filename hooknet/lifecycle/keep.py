@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -34,11 +33,11 @@ PROBLEM_PAUSE = 5.0
 
 @dataclass(slots=True, order=True)
 class _Due:
-    """`at`: when the deadline comes. by: when it is seen to, if nothing wakes the keeper before."""
+    """`due`: when the deadline comes. latest: when it is seen to, if nothing wakes the keeper before. Boot times."""
 
-    by: float
+    latest: float
     number: int
-    at: float = field(compare=False)
+    due: float = field(compare=False)
     entry: Entry = field(compare=False)
 
 
@@ -105,7 +104,7 @@ class Keeper:
 
     def _start_due(self) -> None:
         now = self._services.machine.now()
-        while self._heap and self._heap[0].at <= now:
+        while self._heap and self._heap[0].due <= now:
             entry = heapq.heappop(self._heap).entry
             if not self._services.registry.is_current(entry) or entry in self._tasks or entry.client is None:
                 continue
@@ -115,12 +114,15 @@ class Keeper:
             elif deadline is not None:
                 self.schedule(entry)
 
+    def left(self) -> float:
+        """For how many seconds nothing has to be seen to."""
+        if not self._heap:
+            return LONGEST_SLEEP
+        return min(LONGEST_SLEEP, max(self._heap[0].latest - self._services.machine.now(), 0.0))
+
     async def _sleep(self) -> None:
-        left = LONGEST_SLEEP
-        if self._heap:
-            left = min(left, max(self._heap[0].by - self._services.machine.now(), 0.0))
         try:
-            await asyncio.wait_for(self._poke.wait(), left)
+            await asyncio.wait_for(self._poke.wait(), self.left())
         except TimeoutError:
             return
         self._poke.clear()
@@ -173,7 +175,6 @@ class Keeper:
 
 
 def may_wait(entry: Entry, at: float) -> float:
-    """For how many seconds a lease that is due at boot time `at` may wait for company."""
+    """For how many seconds a lease that is due at boot time `at` may wait for company. One that is lost: for none."""
     binding = entry.client.binding if entry.client is not None else None
-    left = math.inf if binding is None else binding.expires_at - at
-    return min(GATHER, max(left * SHARE, 0.0))
+    return 0.0 if binding is None else min(GATHER, max((binding.expires_at - at) * SHARE, 0.0))

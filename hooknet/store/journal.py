@@ -210,7 +210,7 @@ class Journal:
         return await future
 
     def _hand_over(self, job: _Job | None) -> None:
-        """What somebody awaits, or the end: the writer sees to it now. What is noted does not wake it."""
+        """What somebody awaits, or the end: the writer sees to it now. Of what is noted only the first wakes it."""
         self._jobs.put(job)
         self._awaited.set()
 
@@ -229,7 +229,7 @@ class Journal:
         job = self._jobs.get()
         if job is not None and job.done is None:
             self._awaited.wait(SOON)
-        self._awaited.clear()  # first: what is awaited from here on is in the queue, or sets it again
+        self._awaited.clear()  # first: what is awaited from here on is taken now, or sets it again (or does both)
         while job is not None:
             batch.append(job)
             try:

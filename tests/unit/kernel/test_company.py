@@ -172,6 +172,29 @@ def test_who_is_cancelled_while_its_call_is_under_way_waits_and_what_it_opened_i
     assert opened.closed.wait(5)
 
 
+def test_who_is_cancelled_when_its_call_is_over_does_not_wait_for_the_others(pool, place) -> None:
+    go, started, opened = threading.Event(), threading.Event(), Thing()
+
+    def slow() -> None:
+        started.set()
+        go.wait(5)
+
+    async def cancel():
+        company = Company(pool)
+        first = asyncio.ensure_future(company.run_in(FOREIGN, lambda: opened))
+        second = asyncio.ensure_future(company.run_in(FOREIGN, slow))
+        await asyncio.to_thread(started.wait, 5)
+        first.cancel()
+        await asyncio.wait((first,), timeout=5)
+        cancelled_while_slow = first.cancelled() and not second.done()
+        go.set()
+        await second
+        return cancelled_while_slow
+
+    assert run(cancel())
+    assert opened.closed.wait(5)
+
+
 # sockets
 
 
@@ -214,7 +237,7 @@ async def until(condition) -> None:
 
 
 def test_sockets_are_heard_together_and_not_one_by_one_as_answers_come(pool, ears, monkeypatch) -> None:
-    monkeypatch.setattr(company_module, "HEARD_AFTER", 0.05)
+    monkeypatch.setattr(company_module, "HEARD_AFTER", 0.5)
 
     async def listen():
         company = Company(pool)
@@ -240,6 +263,7 @@ def test_a_socket_that_has_heard_nothing_is_listened_to_as_any_other(pool, ears,
         ear = ears[0]
         company.hear(ear, ear.readable)
         await asyncio.sleep(0.05)
+        monkeypatch.setattr(company_module, "HEARD_AFTER", 60.0)
         for word in (b"late", b"later"):
             os.write(ear.into, word)
             await until(lambda word=word: word in ear.heard)
@@ -261,10 +285,32 @@ def test_what_comes_after_the_first_answer_is_heard_too(pool, ears, monkeypatch)
         for word in (b"first", b"second", b"third"):
             os.write(ear.into, word)
             await until(lambda word=word: word in ear.heard)
+        monkeypatch.setattr(company_module, "HEARD_AFTER", 60.0)
+        os.write(ear.into, b"flood")  # as any other by now
+        await until(lambda: b"flood" in ear.heard)
         company.ignore(ear)
         return ear.heard
 
-    assert run(listen()) == [b"first", b"second", b"third"]
+    assert run(listen()) == [b"first", b"second", b"third", b"flood"]
+
+
+def test_one_that_fails_to_tell_does_not_hurt_the_others(pool, ears, monkeypatch) -> None:
+    monkeypatch.setattr(company_module, "HEARD_AFTER", 0.01)
+
+    def broken() -> bool:
+        raise ValueError("what was heard is unheard of")
+
+    async def listen():
+        company = Company(pool)
+        company.hear(ears[0], broken)
+        company.hear(ears[1], ears[1].readable)
+        os.write(ears[1].into, b"yes")
+        await until(lambda: ears[1].heard)
+        for ear in ears[:2]:
+            company.ignore(ear)
+        return ears[1].heard
+
+    assert run(listen()) == [b"yes"]
 
 
 def test_one_that_is_ignored_before_the_look_is_not_read(pool, ears, monkeypatch) -> None:

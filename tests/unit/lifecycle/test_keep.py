@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,40 +61,40 @@ def test_fault_08_after_a_suspend_the_next_wake_up_starts_what_is_overdue(monkey
     asyncio.run(suspend(monkeypatch))
 
 
-async def see_to(*due: Due) -> list[tuple[Any, float]]:
-    """What was started, and when, until all were."""
-    keeper = Started(SimpleNamespace(now=time.monotonic))
+class Clock:
+    """Stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def seen_to(*due: Due) -> dict[Any, float]:
+    """Seconds from the first look until each was started, by a keeper that sleeps for as long as it may."""
+    clock = Clock()
+    keeper = Started(clock)
     for one in due:
         keeper.schedule(one)
-    running = asyncio.create_task(keeper.run())
-    for _ in range(5000):
-        if len(keeper.starts) == len(due):
-            break
-        await asyncio.sleep(0.001)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    return keeper.starts
+    for _ in range(10 * len(due)):
+        keeper._start_due()
+        clock.seconds += keeper.left()
+    return {entry: round(at - 1000.0, 3) for entry, at in keeper.starts}
 
 
-def test_leases_that_are_due_one_after_the_other_are_seen_to_together(monkeypatch: Any) -> None:
-    monkeypatch.setattr(keep, "GATHER", 0.2)
-    now = time.monotonic()
-    first, second, later = Due(now + 0.02), Due(now + 0.1), Due(now + 0.4)
-    starts = asyncio.run(see_to(first, second, later))
-    assert [entry for entry, _ in starts] == [first, second, later]
-    (_, one), (_, other), (_, last) = starts
-    assert other - one < 0.05
-    assert last - other > 0.1
+def test_leases_that_are_due_one_after_the_other_are_seen_to_together() -> None:
+    first, second, later = Due(1000.2), Due(1000.2 + GATHER / 2), Due(1000.3 + 2 * GATHER)
+    starts = seen_to(first, second, later)
+    assert starts[first] == starts[second] == 0.2 + GATHER
+    assert starts[later] == round(0.3 + 3 * GATHER, 3)
 
 
-def test_nobody_waits_for_company_until_its_lease_is_in_danger(monkeypatch: Any) -> None:
-    """The one with little time left is seen to first, though it was due later."""
-    monkeypatch.setattr(keep, "GATHER", 1.0)
-    now = time.monotonic()
-    patient, hurried = Due(now + 0.02), Due(now + 0.05, expires=now + 0.05 + 0.3)
-    starts = dict(asyncio.run(see_to(patient, hurried)))
-    assert starts[hurried] < now + 0.3
-    assert starts[patient] < now + 0.3  # it was there, and went along
+def test_nobody_waits_for_company_until_its_lease_is_in_danger() -> None:
+    """The one with little time left is seen to first, though it was due later, and the other goes along."""
+    patient, hurried = Due(1000.2), Due(1000.5, expires=1003.5)
+    starts = seen_to(patient, hurried)
+    assert starts == {hurried: 0.8, patient: 0.8}
 
 
 def test_how_long_a_lease_may_wait() -> None:
@@ -104,3 +103,9 @@ def test_how_long_a_lease_may_wait() -> None:
     assert may_wait(Due(100.0, expires=100.0 + 2.0), 100.0) == 2.0 * SHARE
     assert may_wait(Due(100.0, expires=100.0), 100.0) == 0.0
     assert may_wait(Due(100.0, expires=90.0), 100.0) == 0.0
+
+
+def test_who_has_no_lease_waits_for_nobody() -> None:
+    lost = Due(100.0)
+    lost.client.binding = None
+    assert may_wait(lost, 100.0) == 0.0

@@ -82,6 +82,28 @@ def test_what_is_kept_is_on_disk_soon_though_nobody_waits_for_it(
             time.sleep(0.001)
 
 
+def test_what_is_noted_after_the_first_does_not_wake_the_writer(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sleeps until the first has waited for long enough, or somebody awaits a commit."""
+    monkeypatch.setattr(journal_module, "SOON", 60.0)
+    journal.keep(a_record(generation=1))
+    end = time.monotonic() + 5
+    while journal._jobs.qsize():  # it has taken the first, and sleeps
+        assert time.monotonic() < end, "the first note did not wake it"
+        time.sleep(0.001)
+    for generation in range(2, 10):
+        journal.keep(a_record(generation=generation))
+    time.sleep(0.05)
+    assert journal._jobs.qsize() == 8
+    asyncio.run(asyncio.wait_for(awaited(journal), 5))
+    assert journal._jobs.qsize() == 0
+
+
+async def awaited(journal: Journal) -> None:
+    await journal.put(a_record(generation=10))
+
+
 def test_a_disk_that_is_back_is_noticed_though_nothing_waits_for_it(journal: Journal) -> None:
     async def refuse_and_heal() -> tuple[str | None, str | None]:
         assert journal._connection is not None

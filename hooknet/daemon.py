@@ -181,8 +181,10 @@ class Daemon:
         self._ready(loaded)
 
     def _services(self, state_dir: Path, loaded: Loaded) -> Services:
+        machine = LinuxMachine(self.pool)
+        self._stack.callback(machine.close)
         services = Services(
-            machine=LinuxMachine(self.pool),
+            machine=machine,
             journal=self.journal,
             hooks=self.plugins,
             podman=self.podmans,

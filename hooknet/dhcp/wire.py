@@ -67,7 +67,9 @@ ARP_HEADER = struct.Struct("!HHBBH6s4s6s4s")
 IP_VERSION = 4
 MIN_HEADER_WORDS = 5
 UDP_PROTOCOL = 17
-ETHERTYPE_IP = 0x0800
+ETHERTYPE_IP, ETHERTYPE_ARP = 0x0800, 0x0806
+ARP_SENDER = slice(8, 14)
+"""Where an ARP packet has its sender's MAC (RFC 826)."""
 FRAGMENT = 0x3FFF
 """More fragments, and the fragment offset; DF is left out."""
 ONES = 0xFFFF
@@ -131,7 +133,7 @@ def udp_checksum(source: int, destination: int, udp: bytes) -> int:
 def ethernet_udp_frame(
     payload: bytes, *, source_mac: str, destination_mac: str, source: IPv4Address, destination: IPv4Address
 ) -> bytes:
-    """`udp_packet` with the Ethernet header before it: what leaves on the parent when the netns is gone."""
+    """`udp_packet` with the Ethernet header before it: for what leaves by the parent."""
     packet = udp_packet(payload, source=source, destination=destination)
     return mac_bytes(destination_mac) + mac_bytes(source_mac) + ETHERNET_TYPE + packet
 
@@ -181,6 +183,11 @@ def arp_packet(operation: int, mac: str, sender: IPv4Address, target: IPv4Addres
     """An ARP packet whose target MAC is not known. Without Ethernet header."""
     *kind, _operation, _mac, _sender, target_mac, _target = ARP_TEMPLATE
     return ARP_HEADER.pack(*kind, operation, mac_bytes(mac), sender.packed, target_mac, target.packed)
+
+
+def ethernet_arp_frame(payload: bytes, destination_mac: str) -> bytes:
+    """An ARP packet with the Ethernet header before it; it comes from its sender."""
+    return mac_bytes(destination_mac) + payload[ARP_SENDER] + ETHERTYPE_ARP.to_bytes(2, "big") + payload
 
 
 def parse_arp(payload: bytes) -> ArpPacket | None:

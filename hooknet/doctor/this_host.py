@@ -127,11 +127,13 @@ async def ask(parent: Parent) -> Servers:
     """Both questions at once: the window is waited for once."""
     pool = KernelPool(THREADS)
     try:
-        asker = Asker(LinuxMachine(pool), random.SystemRandom())
+        machine = LinuxMachine(pool)
+        asker = Asker(machine, random.SystemRandom())
         offering, informing = await asyncio.gather(
             servers_offering(asker, parent, WINDOW, times=TIMES),
             servers_answering(asker, parent, WINDOW, times=TIMES),
         )
+        machine.close()
     finally:
         pool.close()
     return Servers(tuple(map(str, offering)), tuple(map(str, informing)))

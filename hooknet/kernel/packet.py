@@ -1,4 +1,4 @@
-"""Sockets: one for an exchange in a container's netns, one per parent for ARP, one for a renewal.
+"""Sockets: one for an exchange in a container's netns, one per parent for ARP, one for a renewal, one for the host.
 
 Order matters. The link is up before the socket is bound, or the first send fails with ENETDOWN. The socket is
 made without a protocol and bound once its filter is on: it hears nothing before it filters, and binding costs
@@ -132,9 +132,13 @@ class ExchangeSocket(_PacketSocket):
 
     def send_arp(self, payload: bytes, mac: str) -> None:
         """Send an ARP packet; from now on what others say about its target address is heard. OSError."""
+        self.watch_target(payload)
+        self._send(payload, ETH_P_ARP, mac)
+
+    def watch_target(self, payload: bytes) -> None:
+        """Hear what others say about the target address of this ARP packet. Raises OSError."""
         if self._watched != (target := IPv4Address(payload[ARP_TARGET])):
             self.watch(target)
-        self._send(payload, ETH_P_ARP, mac)
 
     def watch(self, address: IPv4Address | None) -> None:
         """Hear ARP about this address only; None for no ARP at all."""
@@ -167,6 +171,29 @@ class Sender(_PacketSocket):
     def send(self, packet: bytes, mac: str) -> None:
         """Send an IPv4 packet to the next hop `mac`. Raises OSError when the kernel refuses."""
         self._send(packet, ETH_P_IP, mac)
+
+
+class Outlet:
+    """Sends whole Ethernet frames, with whatever source MAC they have, on the host's interfaces, and hears nothing.
+
+    One for the daemon, because its end takes as long as that of any packet socket. It opens with the first frame.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    def send(self, ifname: str, frame: bytes) -> None:
+        """Raises OSError when the kernel refuses: no such interface, it is down, no room."""
+        if self._socket is None:
+            kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            self._socket = socket.socket(socket.AF_PACKET, kind, 0)
+        self._socket.sendto(frame, (ifname, int.from_bytes(frame[2 * MAC_LENGTH :][:2])))
+
+    def close(self) -> None:
+        """Blocks about 16 ms; harmless when it is closed already."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class UdpSocket:
@@ -250,15 +277,6 @@ def open_unicast(ifname: str, address: IPv4Address) -> UdpSocket:
     Raises OSError: EADDRINUSE when a DHCP client of the container's own sits there.
     """
     return UdpSocket(ifname, address)
-
-
-def send_frame_on_parent(parent: str, frame: bytes) -> None:
-    """Send a whole Ethernet frame, with whatever source MAC it has, on a host interface. Raises OSError.
-
-    For a container whose netns is gone. Blocks about 16 ms for the socket's end.
-    """
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as raw:
-        raw.sendto(frame, (parent, int.from_bytes(frame[2 * MAC_LENGTH :][:2])))
 
 
 def attach(target: socket.socket, program: Sequence[Instruction]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hooknet.config import NetworkSettings
@@ -187,6 +188,11 @@ class Registry:
         if self._dying.get(mac, now) > now:
             return True
         return any(other.record.mac == mac for other in self.of_container(entry.key.container_id))
+
+    def is_crowded(self, parent: str, count: int) -> bool:
+        """Whether there are `count` attachments or more on this parent of the host."""
+        there = (entry for entry in self._entries.values() if entry.host_parent == parent)
+        return sum(1 for _ in islice(there, count)) == count
 
     def is_current(self, entry: Entry) -> bool:
         return self._entries.get(entry.key) is entry

@@ -7,14 +7,17 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
 from hooknet.dhcp.effects import Delivery, Send, SendArp
 from hooknet.dhcp.wire import (
+    ARP_SENDER,
     BROADCAST_MAC,
     ArpPacket,
+    ethernet_arp_frame,
     ethernet_udp_frame,
     udp_packet,
 )
@@ -34,8 +37,16 @@ from hooknet.store.records import NetnsKey
 log = logging.getLogger(__name__)
 
 CHADDR = slice(28, 34)
-"""Where a DHCP message has its client's MAC (RFC 2131 section 2), and an ARP packet its sender's (RFC 826)."""
-ARP_SENDER = slice(8, 14)
+"""Where a DHCP message has its client's MAC (RFC 2131 section 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all of this works with, one of each for a machine: workers, what they do in company, the way out."""
+
+    pool: KernelPool
+    company: Company
+    outlet: packet.Outlet
 
 
 class LinuxLine:
@@ -44,9 +55,10 @@ class LinuxLine:
     `where` None: on an interface of the host itself.
     """
 
-    def __init__(self, pool: KernelPool, company: Company, where: netns.Netns | None, ifname: str) -> None:
-        self._pool = pool
-        self._company = company
+    def __init__(self, tools: Tools, where: netns.Netns | None, ifname: str) -> None:
+        self._pool = tools.pool
+        self._company = tools.company
+        self._outlet = tools.outlet
         self._where = where
         self._ifname = ifname
         self._packets: packet.ExchangeSocket | None = None
@@ -59,15 +71,24 @@ class LinuxLine:
     def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
         self._deliver = deliver
 
-    async def send(self, effect: Send) -> None:
+    async def send(self, effect: Send, parent: str | None = None) -> None:
         if effect.delivery is Delivery.UNICAST_SOCKET and await self._send_by_socket(effect):
             return
-        frame = udp_packet(effect.payload, source=effect.source, destination=effect.destination)
-        (await self._frames(effect.payload[CHADDR])).send(frame, next_hop(effect))
+        client = effect.payload[CHADDR]
+        frames = await self._frames(client)
+        if parent is not None:
+            self._outlet.send(parent, frame_from(client.hex(":"), effect))
+        else:
+            whole = udp_packet(effect.payload, source=effect.source, destination=effect.destination)
+            frames.send(whole, next_hop(effect))
 
-    async def send_arp(self, effect: SendArp) -> None:
+    async def send_arp(self, effect: SendArp, parent: str | None = None) -> None:
         """Nobody waits for ARP, and among a thousand macvlans a broadcast takes the kernel some milliseconds."""
         frames = await self._frames(effect.payload[ARP_SENDER])
+        if parent is not None:
+            frames.watch_target(effect.payload)
+            self._outlet.send(parent, ethernet_arp_frame(effect.payload, effect.destination_mac))
+            return
         leaving = self._pool.start(frames.send_arp, effect.payload, effect.destination_mac)
         self._leaving.add(leaving)
         leaving.add_done_callback(self._left)
@@ -159,9 +180,9 @@ class LinuxArpLine:
 class LinuxNetns:
     """An open network namespace, as `ports.Netns`."""
 
-    def __init__(self, pool: KernelPool, company: Company, where: netns.Netns) -> None:
-        self._pool = pool
-        self._company = company
+    def __init__(self, tools: Tools, where: netns.Netns) -> None:
+        self._tools = tools
+        self._pool = tools.pool
         self._where = where
 
     @property
@@ -228,7 +249,7 @@ class LinuxNetns:
     async def renew(
         self, ifname: str, plan: Plan, previous: Plan | None, server: IPv4Address
     ) -> tuple[Sequence[str], str | None]:
-        return await self._company.run_in(self._where, addresses.renew, ifname, plan, previous, server)
+        return await self._tools.company.run_in(self._where, addresses.renew, ifname, plan, previous, server)
 
     async def configure_fixed(self, ifname: str, plan: FixedPlan) -> None:
         await self._pool.run_in(self._where, fixed.apply_fixed, ifname, plan)
@@ -252,7 +273,7 @@ class LinuxNetns:
         return await self._pool.run_in(self._where, fixed.missing_fixed, ifname, plan)
 
     def line(self, ifname: str) -> LinuxLine:
-        return LinuxLine(self._pool, self._company, self._where, ifname)
+        return LinuxLine(self._tools, self._where, ifname)
 
     async def send_once(self, ifname: str, effect: Send) -> None:
         sender = await self._pool.run_in(self._where, packet.open_sender, ifname)
@@ -270,7 +291,7 @@ class LinuxMachine:
 
     def __init__(self, pool: KernelPool) -> None:
         self._pool = pool
-        self._company = Company(pool)
+        self._tools = Tools(pool, Company(pool), packet.Outlet())
         self.boot_id = process.boot_id()
 
     def now(self) -> float:
@@ -294,7 +315,7 @@ class LinuxMachine:
     @asynccontextmanager
     async def _open(self, path: str, expected: NetnsKey | None, *, own: bool) -> AsyncIterator[Netns]:
         with netns.open_netns(path, allow_own=own) as opened:
-            found = LinuxNetns(self._pool, self._company, opened)
+            found = LinuxNetns(self._tools, opened)
             if expected is not None and found.key != expected:
                 raise HooknetError(
                     Kind.BAD_NETNS,
@@ -318,17 +339,10 @@ class LinuxMachine:
             return {}
 
     async def send_on_parent(self, parent: str, effect: Send, mac: str) -> None:
-        frame = ethernet_udp_frame(
-            effect.payload,
-            source_mac=mac,
-            destination_mac=next_hop(effect),
-            source=effect.source,
-            destination=effect.destination,
-        )
-        await self._pool.run(packet.send_frame_on_parent, parent, frame)
+        self._tools.outlet.send(parent, frame_from(mac, effect))
 
     def line_on_parent(self, parent: str) -> LinuxLine:
-        return LinuxLine(self._pool, self._company, None, parent)
+        return LinuxLine(self._tools, None, parent)
 
     async def address_of(self, ifname: str) -> IPv4Address | None:
         state = await self._pool.run(links.link_state, ifname)
@@ -336,6 +350,10 @@ class LinuxMachine:
 
     async def open_arp(self, parent: str) -> LinuxArpLine:
         return LinuxArpLine(self._pool, await self._pool.run(packet.open_arp, parent))
+
+    def close(self) -> None:
+        """Blocks about 16 ms. The workers are the pool's, and end with it."""
+        self._tools.outlet.close()
 
     def process_started(self, pid: int) -> int | None:
         return process.process_start(pid)
@@ -345,6 +363,17 @@ def _left_behind(deletion: asyncio.Future[bool]) -> None:
     """The link is gone; what the kernel says about its freeing changes nothing."""
     if (error := deletion.exception()) is not None:
         log.debug("a link that is gone was not freed in peace: %s", error)
+
+
+def frame_from(mac: str, effect: Send) -> bytes:
+    """The whole frame of a message that leaves on a host's interface in the name of a container's."""
+    return ethernet_udp_frame(
+        effect.payload,
+        source_mac=mac,
+        destination_mac=next_hop(effect),
+        source=effect.source,
+        destination=effect.destination,
+    )
 
 
 def next_hop(effect: Send) -> str:

@@ -41,13 +41,15 @@ class Line(Protocol):
     def listen(self, deliver: Callable[[Sequence[Packet]], None]) -> None:
         """Hand every batch of received packets to `deliver`, on the event loop."""
 
-    async def send(self, effect: Send) -> None:
+    async def send(self, effect: Send, parent: str | None = None) -> None:
         """Send a DHCP message the way that the effect says. Raises OSError when the kernel refuses, IO when the
         interface is gone.
+
+        parent: the host's interface by which a broadcast leaves, so that other containers on it don't hear it.
         """
 
-    async def send_arp(self, effect: SendArp) -> None:
-        """Send an ARP packet. Raises as `send`."""
+    async def send_arp(self, effect: SendArp, parent: str | None = None) -> None:
+        """Send an ARP packet, by the host's interface `parent` where it is given. Raises as `send`."""
 
     def close(self) -> None:
         """Stop listening at once; the sockets close in the background."""

@@ -5,6 +5,7 @@ The client decides (it is sans-IO), the session does. Rules:
 - Whatever the client is told goes through the inbox, so nothing overtakes anything.
 - ARP that looks like a conflict is looked into (`rivals`) before the client hears it.
 - A send that the kernel refuses (ENETDOWN, ENOBUFS, EPERM) is a lost packet: the client repeats it.
+- Some messages leave by the parent first (`way_out`): then once more by the interface, should nobody answer.
 - The line is closed as soon as nothing is awaited, and after `LINGER` seconds of silence in any case: an open
   socket keeps a dead netns, its link and its MAC alive. The keeper opens a new session when the time comes.
 """
@@ -24,6 +25,7 @@ from hooknet.dhcp.wire import ArpPacket, UdpDatagram
 from hooknet.lifecycle.bus import who
 from hooknet.lifecycle.ports import Line, Netns, Packet
 from hooknet.lifecycle.rivals import is_of_the_container
+from hooknet.lifecycle.way_out import HEARD_WITHIN, WayOut
 
 if TYPE_CHECKING:
     from hooknet.lifecycle.entries import Entry
@@ -52,12 +54,16 @@ class Session:
         self._inbox: deque[Step | Packet] = deque()
         self._wake = asyncio.Event()
         self._last_sent: MessageType | None = None
+        self._way_out = WayOut(leases.services.registry, entry)
         self.gave_up: GaveUp | None = None
 
     def call(self, step: Step) -> None:
         """Tell the client something, after what it was told before."""
         self._inbox.append(step)
         self._wake.set()
+
+    def _call_later(self, seconds: float, step: Step) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.call, step)
 
     async def run(self) -> None:
         """Until nothing is awaited from the wire. Cancel it to stop at once; the line is closed either way."""
@@ -127,8 +133,10 @@ class Session:
             case SendArp():
                 await self._send_arp(effect)
             case Offered(offer=offer):
+                self._way_out.heard()
                 await self._leases.offered(self._entry, offer)
             case Bound():
+                self._way_out.heard()
                 await self._leases.bound(self._entry, self._netns, effect)
             case Lost(lease=lease, reason=reason):
                 await self._leases.lost(self._entry, self._netns, lease, reason)
@@ -144,15 +152,18 @@ class Session:
         self._leases.services.bus.publish(
             "dhcp", **about, message=effect.type.name, direction="sent", retry=again or None
         )
+        parent = self._way_out.of_message(effect)
         try:
-            await self._line.send(effect)
+            await self._line.send(effect, parent)
         except OSError as error:
             log.warning("%s: %s was not sent: %s", self._entry.key, effect.type.name, error.strerror)
+        if parent is not None:
+            self._call_later(HEARD_WITHIN, lambda _client, _now: self._way_out.once_more(effect))
         self._entry.timing.mark(effect.type.name.lower())
 
     async def _send_arp(self, effect: SendArp) -> None:
         try:
-            await self._line.send_arp(effect)
+            await self._line.send_arp(effect, self._way_out.of_arp())
         except OSError as error:
             log.info("%s: an ARP packet was not sent: %s", self._entry.key, error.strerror)
 

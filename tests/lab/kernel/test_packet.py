@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
@@ -232,13 +233,14 @@ def test_a_frame_of_a_container_that_is_gone_leaves_on_the_parent(lan, box, serv
     frame = wire.ethernet_udp_frame(
         b"release", source_mac=MAC, destination_mac=server.mac, source=CLIENT, destination=SERVER
     )
-    lan.host.run(packet.send_frame_on_parent, "up0", frame)
+    with contextlib.closing(packet.Outlet()) as outlet:
+        lan.host.run(outlet.send, "up0", frame)
     assert server.hear(0x0800) == frame
 
 
 def test_a_frame_for_a_parent_that_is_gone_is_an_os_error(lan) -> None:
-    with pytest.raises(OSError, match="No such device"):
-        lan.host.run(packet.send_frame_on_parent, "up9", bytes(60))
+    with contextlib.closing(packet.Outlet()) as outlet, pytest.raises(OSError, match="No such device"):
+        lan.host.run(outlet.send, "up9", bytes(60))
 
 
 def test_one_socket_on_the_parent_hears_conflicts_about_every_watched_address(lan, box, server) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
+from lab.capture import ARP_AND_DHCP, capture
 from lab.netns import Netns
-from lab.process import Program
 from lab.servers import SERVERS, DhcpServer, Offering
 from lab.wait import eventually
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
+
+    from lab.process import Program
 
 SWITCH = "lan0"
 SUBNETS = 250
@@ -109,22 +111,6 @@ class Lan:
         machine.ip("address", "add", f"{address}/{self.network.prefixlen}", "dev", "eth0")
         return machine
 
-    def capture(self, filter_: str = "arp or port 67 or port 68") -> Program:
-        """Watch the wire: a running tcpdump whose log has every frame, decoded (`-e -v`)."""
-        command = [
-            "tcpdump",
-            "-i",
-            SWITCH,
-            "-l",
-            "-n",
-            "-e",
-            "-v",
-            "-U",
-            "--immediate-mode",
-            *filter_.split(),
-        ]
-        capture = Program([*self.netns.enter, *command], self.folder / f"wire{self.ports}.log")
-        self.cleanup.callback(capture.stop)
-        capture.start()
-        capture.wait_for("listening on")
-        return capture
+    def capture(self, filter_: str = ARP_AND_DHCP) -> Program:
+        """Watch the wire."""
+        return capture(self.netns, SWITCH, self.folder / f"wire{self.ports}.log", self.cleanup, filter_)

@@ -179,6 +179,13 @@ def test_fault_17_a_flood_of_10_000_packets_is_parsed_in_a_fraction_of_a_second(
     assert time.process_time() - begin < 0.8
 
 
+def test_an_arp_frame_is_the_one_that_scapy_builds() -> None:
+    probe = ARP(op=1, hwsrc=MAC, psrc="0.0.0.0", pdst=str(CLIENT), hwdst="00:00:00:00:00:00")
+    everybody = "ff:ff:ff:ff:ff:ff"
+    frame = wire.ethernet_arp_frame(wire.arp_probe(MAC, CLIENT), everybody)
+    assert frame == bytes(Ether(src=MAC, dst=everybody, type=0x0806) / probe)
+
+
 def test_an_arp_probe_is_the_one_of_rfc_5227() -> None:
     theirs = ARP(op=1, hwsrc=MAC, psrc="0.0.0.0", hwdst="00:00:00:00:00:00", pdst=str(CLIENT))
     assert wire.arp_probe(MAC, CLIENT) == bytes(theirs)

@@ -11,7 +11,8 @@ import pytest
 from hooknet.dhcp.effects import SendArp
 from hooknet.dhcp.wire import BROADCAST_MAC, arp_probe
 from hooknet.kernel.company import Company
-from hooknet.lifecycle.linux import LinuxLine
+from hooknet.kernel.packet import Outlet
+from hooknet.lifecycle.linux import LinuxLine, Tools
 
 MAC = "02:00:00:00:00:01"
 PROBE = SendArp(payload=arp_probe(MAC, IPv4Address("192.0.2.9")), destination_mac=BROADCAST_MAC)
@@ -56,7 +57,7 @@ class Pool:
 def test_a_line_that_is_closed_while_arp_leaves_lets_go_when_the_last_has_left(error) -> None:
     async def close_early() -> tuple[int, int, int]:
         pool = Pool()
-        line = LinuxLine(pool, Company(pool), None, "eth0")
+        line = LinuxLine(Tools(pool, Company(pool), Outlet()), None, "eth0")
         await line.send_arp(PROBE)
         await line.send_arp(PROBE)
         line.close()
@@ -75,7 +76,7 @@ def test_a_line_that_is_closed_while_arp_leaves_lets_go_when_the_last_has_left(e
 def test_a_line_on_which_nothing_leaves_any_more_lets_go_at_once() -> None:
     async def close() -> list[int]:
         pool = Pool()
-        line = LinuxLine(pool, Company(pool), None, "eth0")
+        line = LinuxLine(Tools(pool, Company(pool), Outlet()), None, "eth0")
         await line.send_arp(PROBE)
         pool.started[0].set_result(None)
         await asyncio.sleep(0)

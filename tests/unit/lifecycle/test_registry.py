@@ -83,3 +83,12 @@ def test_the_end_of_a_predecessor_does_not_take_the_identity_from_its_successor(
     registry.remove(mine)
     assert registry.holder(b"1") is successor
     assert registry.get(mine.key) is successor
+
+
+def test_a_crowd_is_of_one_parent() -> None:
+    registry = Registry()
+    for number in range(3):
+        registry.add(entry(f"c{number}", "eth0", f"02:00:00:00:00:0{number}", bytes([number])))
+    parent = next(iter(registry)).parent
+    assert [registry.is_crowded(parent, count) for count in (0, 1, 3, 4)] == [True, True, True, False]
+    assert not registry.is_crowded("another0", 1)

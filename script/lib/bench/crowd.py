@@ -1,7 +1,7 @@
 """Many leases: what a daemon needs for them, what an ADD costs beside them, how a daemon starts with them.
 
-Each peer has a ground of its own for this, because every broadcast reaches every macvlan on a parent: the
-kernel's share grows with the crowd, and the floor beside it shows by how much.
+Each peer has a ground of its own for this, because what a macvlan broadcasts reaches every other one on its parent.
+The floor beside it speaks by the parent, where nothing is copied, and shows what the kernel needs all the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 WAVE = 50
 TRIES = 5
 SPARE = 10
-STEPS = 20
+STEP = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -61,11 +62,12 @@ class Crowd:
         raise CallError(f"{self.peer.name}: {len(waiting)} of {to} leases could not be had")
 
     def spread(self, to: int, seconds: float) -> None:
-        """As `grow`, in steps that take `seconds` together, or longer where the peer does."""
+        """As `grow`, a few at a time, in steps that take `seconds` together, or longer where the peer does."""
         held, began = len(self.boxes), time.monotonic()
-        for step in range(1, STEPS + 1):
-            self.grow(held + (to - held) * step // STEPS)
-            time.sleep(max(began + seconds * step / STEPS - time.monotonic(), 0.0))
+        steps = range(min(held + STEP, to), to + STEP, STEP)
+        for number, count in enumerate(steps, start=1):
+            self.grow(min(count, to))
+            time.sleep(max(began + seconds * number / len(steps) - time.monotonic(), 0.0))
 
     def make_room(self) -> None:
         """A few leave, so that others can come.
@@ -73,10 +75,17 @@ class Crowd:
         A broadcast is copied to every macvlan on its parent before it goes out, and a veth's receiver drops it when
         1000 frames wait already (net.core.netdev_max_backlog): the 1001st macvlan of a veth is never heard.
         """
-        keep = max(len(self.boxes) - SPARE, len(self.boxes) // 2)
+        self._leave(max(len(self.boxes) - SPARE, len(self.boxes) // 2))
+
+    def leave(self) -> None:
+        """All of them go."""
+        self._leave(0)
+
+    def _leave(self, keep: int) -> None:
         self.boxes, leaving = self.boxes[:keep], self.boxes[keep:]
-        for outcome in at_once([self.peer.call("DEL", box) for box in leaving]):
-            must(outcome, "DEL of a crowd")
+        for start in range(0, len(leaving), WAVE):
+            for outcome in at_once([self.peer.call("DEL", box) for box in leaving[start : start + WAVE]]):
+                must(outcome, "DEL of a crowd")
 
 
 def footprint(peer: Peer) -> dict[str, float]:
@@ -125,7 +134,7 @@ def grown(ground: Ground, peer: Peer, sizes: Sizes) -> tuple[Crowd, dict[int, di
 
 
 def held_samples(ground: Ground, peer: Peer, sizes: Sizes) -> dict[str, list[float]]:
-    """ADDs (and DELs, not counted) of the peer and of the floor, in turn."""
+    """ADDs (and DELs, not counted) of the peer and of the floor, in turn, in milliseconds."""
     floor, box, other = Floor(PARENT), *ground.boxes(2)
     taken: dict[str, list[float]] = {peer.name: [], floor.name: []}
     for _ in range(sizes.held):
@@ -153,7 +162,7 @@ def held_rows(
         unit="times",
         values=ratio,
         goals=(Goal(limit=1.1),),
-        note="every broadcast is copied to every macvlan on the parent: the floor shows the kernel's share",
+        note="in a crowd hooknet speaks by the parent, as the floor does: a macvlan's broadcasts are copied to all",
     )
     peer, floor = none
     yield Row(
@@ -215,15 +224,26 @@ def processor_time(peer: Peer) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, tuple[float, float]]:
-    """Leases to (% of a core, ACKs per second), while all leases are renewed every T1 seconds.
+@dataclass(frozen=True, slots=True)
+class Renewing:
+    """What a daemon needed in each of some windows: % of a core, and the renewals per second that the server made."""
 
-    They come one after the other, spread over T1: what started in one second would be renewed in one second, and
-    whether that falls into the window would be chance. Without the sizes that the peer never had, for all its
-    tries.
+    used: tuple[float, ...]
+    rates: tuple[float, ...]
+
+    @property
+    def of_each(self) -> list[float]:
+        """Milliseconds of processor time for a renewal."""
+        return [used * 10 / rate for used, rate in zip(self.used, self.rates, strict=True) if rate]
+
+
+def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, Renewing]:
+    """What is needed while so many leases are all renewed every T1 seconds, in windows of that length.
+
+    They come a few at a time, spread over T1: what started in one second would be renewed in one second, and whether
+    that falls into a window would be chance. Without the sizes that the peer never had, for all its tries.
     """
     crowd = Crowd(ground, peer)
-    log = ground.lan.server.log
     found = {}
     for count in sizes.renewing:
         try:
@@ -232,35 +252,45 @@ def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, tuple[float,
             print(error, file=sys.stderr)
             break
         time.sleep(sizes.t1 + sizes.patience)
-        log.mark()
-        began, used = time.perf_counter(), processor_time(peer)
-        time.sleep(sizes.window)
-        used, lasted = processor_time(peer) - used, time.perf_counter() - began
-        found[count] = (used / lasted * 100, log.new().count("DHCPACK(") / lasted)
+        windows = [window(ground, peer, sizes.t1) for _ in range(sizes.windows)]
+        used, rates = zip(*windows, strict=True)
+        found[count] = Renewing(used, rates)
     return found
+
+
+def window(ground: Ground, peer: Peer, seconds: float) -> tuple[float, float]:
+    """% of a core and ACKs per second, over `seconds`."""
+    log = ground.lan.server.log
+    log.mark()
+    began, used = time.perf_counter(), processor_time(peer)
+    time.sleep(seconds)
+    used, lasted = processor_time(peer) - used, time.perf_counter() - began
+    return used / lasted * 100, log.new().count("DHCPACK(") / lasted
 
 
 CPU_GOALS = {100: (Goal(limit=1.4),)}
 
 
-def renewing_rows(found: Mapping[str, Mapping[int, tuple[float, float]]], sizes: Sizes) -> Iterator[Row]:
+def renewing_rows(found: Mapping[str, Mapping[int, Renewing]], sizes: Sizes) -> Iterator[Row]:
     for count in sizes.renewing:
         had = {name: of_peer[count] for name, of_peer in found.items() if count in of_peer}
-        values = {name: used for name, (used, _) in had.items()}
-        rates = [f"{name} {rate:.1f}/s" for name, (_, rate) in had.items()]
+        rates = [f"{name} {median(some.rates):.1f}/s" for name, some in had.items()]
         rates += [f"{name} never had so many leases" for name in found if name not in had]
         yield Row(
             key=f"cpu {count}",
             label=f"processor time, {count} leases renewing every {sizes.t1} s",
             unit="% of a core",
-            values=values,
+            values={name: median(some.used) for name, some in had.items()},
+            samples={name: some.used for name, some in had.items()},
             goals=(*CPU_GOALS.get(count, ()), Goal(of=DEBIAN)),
             note=f"renewals that the server acknowledged: {', '.join(rates)}",
         )
+        each = {name: some.of_each for name, some in had.items() if some.of_each}
         yield Row(
             key=f"cpu of one, {count}",
             label=f"the same, of each renewal, {count} leases",
             unit="ms",
-            values={name: used * 10 / rate for name, (used, rate) in had.items() if rate},
+            values={name: median(some) for name, some in each.items()},
+            samples=each,
             goals=(Goal(of=DEBIAN),),
         )

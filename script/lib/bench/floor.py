@@ -1,9 +1,9 @@
 """The floor: what the kernel, the wire and the server take when nobody stands between, by hand.
 
 One thread, raw messages that are written before the clock starts, no process start, no daemon, no journal, no
-hooks, no checks: create the macvlan in the namespace, up; DISCOVER, OFFER, REQUEST, ACK through a packet
-socket; address and default route. A DEL: the RELEASE as a frame, the link deleted. Closing the packet socket (16
-ms) comes after the clock has stopped.
+hooks, no checks: create the macvlan in the namespace, up; DISCOVER and REQUEST by the parent, OFFER and ACK through a
+packet socket; address and default route. A DEL: the RELEASE as a frame, the link deleted. Closing the packet socket
+(16 ms) comes after the clock has stopped.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Floor:
 
     def __init__(self, parent: str) -> None:
         self._parent = socket.if_nametoindex(parent)
+        self._outlet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._way_out = (parent, ETH_P_IP)
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def add(self, box: Box) -> tuple[float, Held]:
@@ -71,7 +73,8 @@ class Floor:
         there = os.open(box.path, os.O_RDONLY | os.O_CLOEXEC)
         xid = os.urandom(4)
         create = new_macvlan(self._parent, there, mac)
-        discover = dhcp(DISCOVER, xid, mac)
+        ethernet = BROADCAST + mac + struct.pack("!H", ETH_P_IP)
+        discover = ethernet + dhcp(DISCOVER, xid, mac)
         wire = None
         began = time.perf_counter()
         try:
@@ -79,9 +82,9 @@ class Floor:
             setns(there)
             index = socket.if_nametoindex("eth0")
             wire = open_wire()
-            wire.sendto(discover, ("eth0", ETH_P_IP, 0, 0, BROADCAST))
+            self._outlet.sendto(discover, self._way_out)
             offer, _ = hear(wire, xid, OFFER)
-            wire.sendto(dhcp(REQUEST, xid, mac, requested(offer)), ("eth0", ETH_P_IP, 0, 0, BROADCAST))
+            self._outlet.sendto(ethernet + dhcp(REQUEST, xid, mac, requested(offer)), self._way_out)
             ack, server_mac = hear(wire, xid, ACK)
             options = dict(options_of(ack))
             address, router = ack[16:20], options[3][:4]

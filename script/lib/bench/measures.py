@@ -46,7 +46,10 @@ def podman_5(_references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
 
 
 def many(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
-    """Footprint of every peer; ADDs beside a crowd and starts with one for hooknet, on the same ground."""
+    """Footprint of every peer; ADDs beside a crowd and starts with one for hooknet, on the same ground.
+
+    ADDs without a crowd are timed before it comes and after it has gone: a machine is not as fast now as it was.
+    """
     found = {}
     with Ground() as ground:
         daemon = ground.daemon()
@@ -58,13 +61,18 @@ def many(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
         people, found[peer.name] = crowd.grown(ground, peer, sizes)
         people.make_room()
         after = crowd.held_samples(ground, peer, sizes)
-        starts[len(people.boxes)] = crowd.start_samples(ground, peer, daemon, sizes)
+        count = len(people.boxes)
+        starts[count] = crowd.start_samples(ground, peer, daemon, sizes)
+        people.leave()
+        daemon.restart()
+        again = crowd.held_samples(ground, peer, sizes)
+    without = {name: [*some, *again[name]] for name, some in before.items()}
     for reference in references:
         with Ground() as ground:
             peer = reference.start(ground.host)
             _, found[peer.name] = crowd.grown(ground, peer, sizes)
     yield from crowd.footprint_rows(found)
-    yield from crowd.held_rows(before, after, len(people.boxes))
+    yield from crowd.held_rows(without, after, count)
     yield from crowd.start_rows(starts)
 
 

@@ -10,7 +10,7 @@ class Sizes:
     """rounds: ADD/DEL of each peer. bursts: how many at once, and how often. runs: of podman.
 
     crowd: leases held for the rows about many. patience: seconds of silence until a daemon is called idle.
-    t1: seconds between renewals; window: seconds in which processor time is counted; renewing: leases then.
+    t1: seconds between renewals; windows: of t1 seconds, in which processor time is counted; renewing: leases then.
     starts: restarts of the daemon. held: ADDs beside a crowd. calls: of the dispatcher and of the bare shim.
     """
 
@@ -20,10 +20,10 @@ class Sizes:
     crowd: tuple[int, ...] = (200, 1000)
     patience: float = 8.0
     t1: int = 10
-    window: float = 40.0
-    renewing: tuple[int, ...] = (100, 1000)
+    windows: int = 5
+    renewing: tuple[int, ...] = (100, 990)
     starts: int = 5
-    held: int = 25
+    held: int = 40
     calls: int = 50
 
 
@@ -35,7 +35,7 @@ SMOKE = Sizes(
     crowd=(2,),
     patience=0.5,
     t1=1,
-    window=2.0,
+    windows=2,
     renewing=(2,),
     starts=1,
     held=1,

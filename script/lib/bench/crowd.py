@@ -254,6 +254,8 @@ def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, Renewing]:
         time.sleep(sizes.t1 + sizes.patience)
         windows = [window(ground, peer, sizes.t1) for _ in range(sizes.windows)]
         used, rates = zip(*windows, strict=True)
+        if not all(rates):
+            raise CallError(f"{peer.name}: of {count} leases none was renewed in {sizes.t1} s")
         found[count] = Renewing(used, rates)
     return found
 

@@ -145,7 +145,7 @@ def wrap_all() -> None:
             LinuxLine,
             "send",
             after=f"after {kind.name}",
-            when=lambda _, effect, kind=kind: effect.type is kind,
+            when=lambda _, effect, *_parent, kind=kind: effect.type is kind,
         )
     around(
         LinuxLine,

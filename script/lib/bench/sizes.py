@@ -21,7 +21,7 @@ class Sizes:
     patience: float = 8.0
     t1: int = 10
     windows: int = 5
-    renewing: tuple[int, ...] = (100, 990)
+    renewing: tuple[int, ...] = (100, 500, 990)
     starts: int = 5
     held: int = 40
     calls: int = 50

@@ -64,7 +64,7 @@ class Crowd:
     def spread(self, to: int, seconds: float) -> None:
         """As `grow`, a few at a time, in steps that take `seconds` together, or longer where the peer does.
 
-        Ends with a CallError where a peer has one step left undone: with hundreds of leases that are all renewed every
+        Ends with a CallError where a peer leaves a step undone: with hundreds of leases that are all renewed every
         few seconds, one of the reference's ADDs takes longer than any user waits.
         """
         held, began = len(self.boxes), time.monotonic()

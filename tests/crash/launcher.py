@@ -151,7 +151,7 @@ def wrap_all() -> None:
         LinuxLine,
         "send",
         after="after REQUEST on renewal",
-        when=lambda _, effect: effect.type is MessageType.REQUEST and int(effect.source) != 0,
+        when=lambda _, effect, *_parent: effect.type is MessageType.REQUEST and int(effect.source) != 0,
     )
     around(
         CniServer,

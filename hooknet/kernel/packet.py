@@ -24,6 +24,7 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, TypeVar
 
 from hooknet.dhcp.wire import (
+    ARP_SENDER,
     BROADCAST_MAC,
     CLIENT_PORT,
     SERVER_PORT,
@@ -131,9 +132,14 @@ class ExchangeSocket(_PacketSocket):
         self._send(packet, ETH_P_IP, mac)
 
     def send_arp(self, payload: bytes, mac: str) -> None:
-        """Send an ARP packet; from now on what others say about its target address is heard. OSError."""
+        """Send an ARP packet; from now on what others say about its target address is heard. OSError.
+
+        It comes from the MAC that the interface has now: one that was changed under the lease (`tuning`) is where the
+        answer goes, and what neighbours are to know.
+        """
         self.watch_target(payload)
-        self._send(payload, ETH_P_ARP, mac)
+        now: bytes = self._socket.getsockname()[4]
+        self._send(payload[: ARP_SENDER.start] + now + payload[ARP_SENDER.stop :], ETH_P_ARP, mac)
 
     def watch_target(self, payload: bytes) -> None:
         """Hear what others say about the target address of this ARP packet. Raises OSError."""

@@ -163,6 +163,15 @@ def test_a_message_leaves_from_the_containers_mac_to_the_next_hop(exchange, serv
     )
 
 
+def test_arp_comes_from_the_mac_that_the_interface_has_now(box, exchange, server) -> None:
+    """Neighbours would else be told the MAC that was there before `tuning`, and send into the void."""
+    after = "02:00:00:00:00:77"
+    box.run(links.set_mac, "eth0", after)
+    exchange.send_arp(wire.arp_announcement(MAC, CLIENT), EVERYBODY)
+    told = wire.parse_arp(server.hear(0x0806)[14:])
+    assert (told.sender_mac, told.sender, told.target) == (after, CLIENT, CLIENT)
+
+
 def test_after_a_probe_everything_about_that_address_is_heard(exchange, server) -> None:
     exchange.send_arp(wire.arp_probe(MAC, CLIENT), EVERYBODY)
     assert wire.parse_arp(server.hear(0x0806)[14:]).target == CLIENT

@@ -82,7 +82,7 @@ def test_a_lease_is_renewed_under_the_mac_that_tuning_gave(lan: Lan, host: Host,
     lan.server.restart(t1=1, t2=4)
     chain, sandbox = Chain(host.cni, "lan", HOOKNET, TUNING), host.cni.sandbox()
     added = chain.add(sandbox)
-    eventually(lambda: lan.server.acknowledged(added.interface.ip) >= 3, within=20, what="two renewals")
+    eventually(lambda: lan.server.acknowledged(added.interface.ip) >= 3, within=10, what="two renewals")
     assert sandbox.interfaces() == [added.interface]
     assert chain.check(sandbox).code == 0
     chain.delete(sandbox)

@@ -118,10 +118,8 @@ def test_status_of_a_healthy_daemon(daemon: Any, hooknet: Any) -> None:
     code, shown, _ = hooknet("status")
     assert code == 0
     assert shown.splitlines()[0] == "hooknet 0.1.0: healthy, up 1 d 2 h, pid 4242"
-    following = r"following unix:///run/podman/podman.sock, 12 events, last event (\d) min \d+ s ago"
-    found = re.search(following, shown)  # it is a minute and a half ago, and a slow machine takes its time
-    assert found is not None
-    assert found[1] in "12"
+    following = r"following unix:///run/podman/podman\.sock, 12 events, last event 1 min [3-5]\d s ago"
+    assert re.search(following, shown)  # a minute and a half, and what a slow machine takes to say so
     assert "absent unix:///run/other.sock, 0 events: no such file" in shown
     assert "enp0s31f6 up, 2 attached" in shown
     assert "problems" not in shown

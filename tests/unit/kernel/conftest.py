@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from hooknet.kernel import netns
 
-HOME, FOREIGN = 0, 4711
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kernel_calls import FOREIGN, HOME
 
 
 @pytest.fixture

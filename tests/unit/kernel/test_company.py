@@ -8,13 +8,12 @@ import threading
 from contextlib import suppress
 
 import pytest
+from kernel_calls import FOREIGN, HOME, Thing, run
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import company as company_module
 from hooknet.kernel.company import Company
 from hooknet.kernel.pool import KernelPool
-
-HOME, FOREIGN = 0, 4711  # see conftest.py
 
 
 class CountingPool(KernelPool):
@@ -32,18 +31,6 @@ def pool():
     pool = CountingPool(4, idle=0.5)
     yield pool
     pool.close()
-
-
-def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 10))
-
-
-class Thing:
-    def __init__(self) -> None:
-        self.closed = threading.Event()
-
-    def close(self) -> None:
-        self.closed.set()
 
 
 def test_the_calls_of_one_turn_are_one_visit_of_one_worker_and_each_has_its_own_answer(pool, place) -> None:

@@ -10,11 +10,10 @@ from contextlib import suppress
 from typing import Never
 
 import pytest
+from kernel_calls import FOREIGN, HOME, Thing, run
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel.pool import KernelPool
-
-HOME, FOREIGN = 0, 4711  # see conftest.py
 
 
 @pytest.fixture
@@ -24,23 +23,11 @@ def pool():
     pool.close()
 
 
-def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 10))
-
-
 def wait_until(condition) -> None:
     end = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.002)
-
-
-class Thing:
-    def __init__(self) -> None:
-        self.closed = threading.Event()
-
-    def close(self) -> None:
-        self.closed.set()
 
 
 def test_a_call_runs_inside_and_its_worker_comes_home(pool, place) -> None:

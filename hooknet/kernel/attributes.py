@@ -1,6 +1,6 @@
 """Netlink attributes, read and written by hand: type, length and value (netlink(7)).
 
-For the few messages that are read or written all day (docs/decisions/netlink-socket.md). pyroute2 does the others.
+For the messages that are read or written all day (docs/decisions/netlink-socket.md). pyroute2 does the others.
 """
 
 from __future__ import annotations

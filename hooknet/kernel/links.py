@@ -17,6 +17,7 @@ import os
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ from hooknet.kernel.refusals import index_of, refused
 from hooknet.model import MacvlanMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 __all__ = [
@@ -117,23 +118,22 @@ def create_macvlan(
     """
     require_usable(parent)
     _require_sound(parent, mac, mode, mtu)
-    request = messages.new_macvlan(
+    new = partial(
+        messages.new_macvlan,
         parent=parent.index,
         netns_fd=netns_fd,
-        ifname=ifname,
         mac=mac,
         mode=MODE_NUMBERS[mode],
         mtu=mtu,
         bcqueuelen=bcqueuelen,
-        up=True,
     )
     try:
         with Netlink() as netlink:
-            netlink.change(request)
+            netlink.change(new(ifname=ifname, up=True))
     except NetlinkRefusal as error:
         if error.errno != errno.EEXIST or not _is_name_here(ifname):
             raise _not_created(error, parent, ifname, mac) from None
-        _create_and_rename(parent, netns_fd, ifname, mac, request)
+        _create_and_rename(parent, netns_fd, ifname, mac, new)
 
 
 def link_state(ifname: str) -> LinkState | None:
@@ -183,7 +183,7 @@ def link_up(ifname: str) -> None:
 def set_mac(ifname: str, mac: str) -> None:
     """Give `ifname` another MAC; links that refuse it while up are set down for that moment. MacInUse, IO."""
     index = index_of(ifname)
-    change, down = messages.set_link(index, address=mac), messages.set_link(index, up=False)
+    change, down = messages.set_link(index, mac=mac), messages.set_link(index, up=False)
     try:
         with Netlink() as netlink:
             (refusal,) = netlink.attempt([change])
@@ -251,14 +251,14 @@ class Deletion:
         return False
 
 
-def _create_and_rename(parent: Parent, netns_fd: int, ifname: str, mac: str, direct: Request) -> None:
+def _create_and_rename(
+    parent: Parent, netns_fd: int, ifname: str, mac: str, new: Callable[..., Request]
+) -> None:
     """The way round the name check in the wrong namespace (kernels before 6.15)."""
     passing = "hn" + os.urandom(6).hex()
-    attributes = [(n, passing if n == "ifname" else v) for n, v in direct.message["attrs"]]
-    direct.message["attrs"], direct.message["flags"] = attributes, 0
     try:
         with Netlink() as netlink:
-            netlink.change(direct)
+            netlink.change(new(ifname=passing, up=False))
     except NetlinkRefusal as error:
         raise _not_created(error, parent, ifname, mac) from None
     with entered(netns_fd), Netlink() as netlink:

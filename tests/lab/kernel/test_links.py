@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -66,20 +67,19 @@ def test_a_container_may_have_the_name_of_a_host_interface(lan) -> None:
 def test_on_an_old_kernel_the_name_of_a_host_interface_is_reached_by_a_passing_name(lan) -> None:
     space = lan.container()
     parent = lan.host.run(links.parent, "up0")
-    request = links.messages.new_macvlan(
+    new = partial(
+        links.messages.new_macvlan,
         parent=parent.index,
         netns_fd=space.fd,
-        ifname="up0",
         mac=MAC,
         mode=4,
         mtu=None,
         bcqueuelen=None,
-        up=True,
     )
-    lan.host.run(links._create_and_rename, parent, space.fd, "up0", MAC, request)
+    lan.host.run(links._create_and_rename, parent, space.fd, "up0", MAC, new)
     state = space.run(links.link_state, "up0")
     assert (state.mac, state.up, state.kind) == (MAC, True, "macvlan")
-    error = refusal(lan.host.run, links._create_and_rename, parent, space.fd, "up0", MAC, request)
+    error = refusal(lan.host.run, links._create_and_rename, parent, space.fd, "up0", MAC, new)
     assert error.kind is Kind.INTERFACE_EXISTS
     assert names(space) == {"lo", "up0"}
 

@@ -75,8 +75,7 @@ def test_our_stale_routes_go_and_other_peoples_stay() -> None:
     by_hand = present(OURS, destination=IPv4Network("10.2.0.0/16"), protocol=4)
     elsewhere = present(OTHERS, destination=IPv4Network("10.3.0.0/16"))
     found = changes(OURS, (), None, [stale, by_hand, elsewhere])
-    assert len(found.remove) == 1
-    assert found.remove[0].message.get_attr("RTA_DST") == "10.1.0.0"
+    assert found.remove == (messages.del_route(OURS, stale.destination, stale.gateway, stale.metric),)
 
 
 def test_absent_routes_are_told_whatever_their_metric() -> None:

@@ -34,7 +34,7 @@ OF_THIS_THREAD = "/proc/thread-self/ns/net"
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ELOOP, errno.ENAMETOOLONG})
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.PyDLL(None, use_errno=True)  # keeps Python's lock: the calls end at once
 
 
 class Stranded(BaseException):

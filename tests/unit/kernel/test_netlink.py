@@ -9,7 +9,7 @@ import pytest
 
 from hooknet.errors import HooknetError, Kind
 from hooknet.kernel import messages
-from hooknet.kernel.netlink import HEADER, Netlink, NetlinkRefusal, parse
+from hooknet.kernel.netlink import HEADER, NETLINK_GET_STRICT_CHK, Netlink, NetlinkRefusal, parse
 
 NEWLINK, ERROR, DONE = 16, 2, 3
 INTERRUPTED, TEXT_FOLLOWS = 0x10, 0x200
@@ -40,10 +40,14 @@ class Wire:
     def __init__(self, answers) -> None:
         self.answers = list(answers)
         self.sent = []
+        self.options = []
         self.is_closed = False
 
     def send(self, data) -> None:
         self.sent.append(data)
+
+    def setsockopt(self, _level, option, _value) -> None:
+        self.options.append(option)
 
     def recv(self, _size):
         answer = self.answers.pop(0)
@@ -73,8 +77,9 @@ def indices(found):
 
 
 def test_a_dump_that_comes_in_several_datagrams_is_put_together(kernel) -> None:
-    netlink, _ = kernel([link(1, 1) + link(1, 2), link(1, 3), done(1)])
+    netlink, (wire,) = kernel([link(1, 1) + link(1, 2), link(1, 3), done(1)])
     assert indices(netlink.dump(messages.get_links())) == [1, 2, 3]
+    assert wire.options == [NETLINK_GET_STRICT_CHK]  # else the kernel would tell more than was asked for
 
 
 def test_answers_to_somebody_elses_question_are_not_taken(kernel) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hooknet.shim.install import Choices, text
+from hooknet.shim.install import COMPILED, Choices, text
 
 
 @pytest.fixture
@@ -25,14 +25,15 @@ def socket_path(folder):
     return folder / "run" / "cni.sock"
 
 
-@pytest.fixture
-def make_shim(folder, socket_path):
+@pytest.fixture(params=["compiled", "as text"])
+def make_shim(request, folder, socket_path):
     """Write a shim that dials this test's socket and no other; keywords as for `Choices`."""
 
     def make(name="hooknet", **choices):
         defaults = {"daemon": Path("/opt/x/bin/hooknet"), "socket": socket_path}
         path = folder / name
-        path.write_text(text(Choices(**(defaults | choices))))
+        whole = text(Choices(**(defaults | choices)))
+        path.write_text(whole if request.param == "compiled" else whole.partition(COMPILED)[0])
         path.chmod(0o755)
         return path
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 WAVE = 50
 TRIES = 5
 SPARE = 10
-STEP = 10
+STEP, STEPS = 10, 20
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,10 +44,10 @@ class Crowd:
         self.peer = peer
         self.boxes: list[Box] = []
 
-    def grow(self, to: int, tries: int = TRIES) -> None:
+    def grow(self, to: int) -> None:
         """Attach boxes, some at once, until there are `to`; what fails is tried again, as a user would."""
         waiting = self.ground.boxes(to - len(self.boxes))
-        for _ in range(tries):
+        for _ in range(TRIES):
             failed: list[Box] = []
             for start in range(0, len(waiting), WAVE):
                 wave = waiting[start : start + WAVE]
@@ -62,15 +62,12 @@ class Crowd:
         raise CallError(f"{self.peer.name}: {len(waiting)} of {to} leases could not be had")
 
     def spread(self, to: int, seconds: float) -> None:
-        """As `grow`, a few at a time, in steps that take `seconds` together, or longer where the peer does.
-
-        Ends with a CallError where a peer leaves a step undone: with hundreds of leases that are all renewed every
-        few seconds, one of the reference's ADDs takes longer than any user waits.
-        """
+        """As `grow`, a few at a time, in steps that take `seconds` together, or longer where the peer does."""
         held, began = len(self.boxes), time.monotonic()
-        steps = range(min(held + STEP, to), to + STEP, STEP)
+        step = max(STEP, (to - held) // STEPS)
+        steps = [*range(held + step, to, step), to]
         for number, count in enumerate(steps, start=1):
-            self.grow(min(count, to), tries=2)
+            self.grow(count)
             time.sleep(max(began + seconds * number / len(steps) - time.monotonic(), 0.0))
 
     def make_room(self) -> None:
@@ -245,17 +242,20 @@ def renewing(ground: Ground, peer: Peer, sizes: Sizes) -> dict[int, Renewing]:
     """What is needed while so many leases are all renewed every T1 seconds, in windows of that length.
 
     They come a few at a time, spread over T1: what started in one second would be renewed in one second, and whether
-    that falls into a window would be chance. Without the sizes that the peer never had, for all its tries.
+    that falls into a window would be chance. And they come while renewals are rare, since the reference's ADDs take
+    longer than anybody waits while hundreds of its leases are renewed. Without the sizes that the peer never had.
     """
     crowd = Crowd(ground, peer)
     found = {}
     for count in sizes.renewing:
+        ground.renew_every(sizes.lull)
         try:
             crowd.spread(count, sizes.t1)
         except CallError as error:
             print(error, file=sys.stderr)
             break
-        time.sleep(sizes.t1 + sizes.patience)
+        ground.renew_every(sizes.t1)
+        time.sleep(sizes.lull + sizes.t1 + sizes.patience)
         windows = [window(ground, peer, sizes.t1) for _ in range(sizes.windows)]
         used, rates = zip(*windows, strict=True)
         if not all(rates):

@@ -321,5 +321,6 @@ def compare_faults(references: Sequence[Reference], *, quick: bool = False) -> s
 
 
 def tell(probe: Callable[[Subject], str], reference: Reference | None) -> str:
-    with Ground(T1, lease_file=True) as ground:
+    with Ground(lease_file=True) as ground:
+        ground.renew_every(T1)
         return probe(OfHooknet(ground) if reference is None else OfReference(ground, reference))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import re
+import signal
 import tempfile
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -56,10 +58,10 @@ class Box:
 class Ground:
     """A LAN and a host for one part of the run.
 
-    t1: seconds after which leases are renewed; None: half an hour. lease_file: whether the server writes one.
+    lease_file: whether the server writes one. Leases are renewed after half an hour, if not told otherwise.
     """
 
-    def __init__(self, t1: int | None = None, *, lease_file: bool = False) -> None:
+    def __init__(self, *, lease_file: bool = False) -> None:
         folder = world.FOLDER
         folder.mkdir(exist_ok=True)
         self.shims = folder / "shims"
@@ -68,14 +70,18 @@ class Ground:
             make_image_store(folder / "images")
         self.lab = Lab(folder, images=folder / "images/root", shims=self.shims)
         self.lan: Lan = self.lab.lan()
+        self._times = folder / f"times{next(numbers)}"
+        self._times.touch()
         self.lan.serve(
             "dnsmasq",
             network=NETWORK,
             first=FIRST,
             last=LAST,
-            t1=t1,
-            t2=None if t1 is None else t1 * 2,
-            extra=("dhcp-lease-max=20000", *(() if lease_file else ("leasefile-ro",))),
+            extra=(
+                "dhcp-lease-max=20000",
+                f"dhcp-optsfile={self._times}",
+                *(() if lease_file else ("leasefile-ro",)),
+            ),
         )
         self.host: Host = self.lab.host(self.lan)
         self._boxes: list[Box] = []
@@ -105,6 +111,12 @@ class Ground:
         )
         daemon.start()
         return daemon
+
+    def renew_every(self, seconds: int) -> None:
+        """What is leased or renewed from now on is renewed after so many seconds."""
+        self._times.write_text(f"option:T1,{seconds}\noption:T2,{seconds * 2}\n", encoding="ascii")
+        self.lan.server.process.signal(signal.SIGHUP)
+        self.lan.server.process.wait_for(f"read {re.escape(str(self._times))}")
 
     def acquaint(self, outcomes: Sequence[Outcome]) -> None:
         """Tell the server's machine who has which address.

@@ -78,11 +78,11 @@ def many(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
 
 def renewing(references: Sequence[Reference], sizes: Sizes) -> Iterator[Row]:
     found = {}
-    with Ground(sizes.t1) as ground:
+    with Ground() as ground:
         peer, _ = hooknet_peers(ground.daemon(), ground.shims)
         found[peer.name] = crowd.renewing(ground, peer, sizes)
     for reference in references:
-        with Ground(sizes.t1) as ground:
+        with Ground() as ground:
             found[reference.name] = crowd.renewing(ground, reference.start(ground.host), sizes)
     yield from crowd.renewing_rows(found, sizes)
 

@@ -10,7 +10,8 @@ class Sizes:
     """rounds: ADD/DEL of each peer. bursts: how many at once, and how often. runs: of podman.
 
     crowd: leases held for the rows about many. patience: seconds of silence until a daemon is called idle.
-    t1: seconds between renewals; windows: of t1 seconds, in which processor time is counted; renewing: leases then.
+    t1: seconds between renewals; windows: of t1 seconds, in which processor time is counted; renewing: leases then;
+    lull: seconds between renewals while they come.
     starts: restarts of the daemon. held: ADDs beside a crowd. calls: of the dispatcher and of the bare shim.
     """
 
@@ -21,7 +22,8 @@ class Sizes:
     patience: float = 8.0
     t1: int = 10
     windows: int = 5
-    renewing: tuple[int, ...] = (100, 500, 990)
+    renewing: tuple[int, ...] = (100, 990)
+    lull: int = 60
     starts: int = 5
     held: int = 40
     calls: int = 50
@@ -35,6 +37,7 @@ SMOKE = Sizes(
     crowd=(2,),
     patience=0.5,
     t1=3,
+    lull=5,
     windows=1,
     renewing=(2,),
     starts=1,

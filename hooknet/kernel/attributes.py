@@ -14,7 +14,8 @@ TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
     """The netlink attributes from `offset` on, by their type. Ends at the first that can't be one."""
     found: dict[int, bytes] = {}
-    while offset + ATTRIBUTE.size <= len(data):
+    last = len(data) - ATTRIBUTE.size
+    while offset <= last:
         length, type_ = ATTRIBUTE.unpack_from(data, offset)
         if length < ATTRIBUTE.size:
             break

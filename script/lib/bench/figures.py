@@ -63,7 +63,7 @@ def verdict(goal: Goal, value: float, values: Mapping[str, float]) -> str:
     if goal.limit is not None:
         return met
     other = values[goal.of]
-    return f"{met}: {value / other:.2f} times" if other else met
+    return f"{met}: {number(value / other)} times" if other else met
 
 
 def median(samples: Sequence[float]) -> float:

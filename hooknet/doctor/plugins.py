@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hooknet.doctor.findings import Finding, ok, problem
+from hooknet.doctor.findings import Finding, note, ok, problem
 from hooknet.doctor.host import Host
 from hooknet.install import containers_conf, record
 from hooknet.install.containers_conf import ContainersConf
+from hooknet.shim.compiled import NAME, is_taken
 from hooknet.shim.install import DROP_INS, PLUGIN, SIGNATURE
 
 EXECUTABLE = 0o111
@@ -58,11 +59,11 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
         return
     broken = False
     for what, name in (("interpreter", "PYTHON"), ("daemon", "DAEMON")):
-        written = re.search(rf"^{name}=(/.*)$", text, re.MULTILINE)
-        if written is not None and not runs(host, Path(written[1])):
+        written = program(text, name)
+        if written is not None and not runs(host, Path(written)):
             broken = True
             yield problem(
-                f"the {what} of {path} is missing: {written[1]}",
+                f"the {what} of {path} is missing: {written}",
                 todo="hooknet install, by the hooknet that is to be used",
             )
     ran = host.run(str(path), stdin='{"cniVersion":"1.0.0"}', env={"CNI_COMMAND": "VERSION"})
@@ -70,6 +71,24 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
         yield problem(f"{path} does not run", todo="see what it says: CNI_COMMAND=VERSION " + str(path))
     elif not broken:
         yield ok(f"{path} runs")
+        yield from check_compiled(host, path, text)
+
+
+def check_compiled(host: Host, path: Path, text: str) -> Iterator[Finding]:
+    """Whether the shim is spared compiling its text at every call."""
+    ran = host.run(program(text, "PYTHON") or "", "-IS", "-c", NAME)
+    if ran is not None and ran.code == 0 and not is_taken(text, ran.stdout):
+        yield note(
+            f"{path} compiles its text at every call",
+            why="Python was upgraded since it was installed, or it was changed by hand",
+            todo="hooknet install, which has it compiled again",
+        )
+
+
+def program(text: str, name: str) -> str | None:
+    """The path that a shim was given for its PYTHON or DAEMON."""
+    found = re.search(rf"^{name}=(/.*)$", text, re.MULTILINE)
+    return found[1] if found is not None else None
 
 
 def first(host: Host, conf: ContainersConf, name: str) -> Path | None:

@@ -10,8 +10,6 @@ directory of their own, which containers.conf lists first.
 
 from __future__ import annotations
 
-import binascii
-import marshal
 import os
 import re
 import sys
@@ -20,6 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from hooknet.errors import HooknetError, Kind
+from hooknet.shim.compiled import with_compiled
 
 PLUGIN = "hooknet"
 DROP_INS = ("macvlan", "dhcp")
@@ -30,11 +29,6 @@ SOCKETS = (Path("/run/hooknet/cni.sock"), Path("/run/cni/dhcp.sock"))
 SIGNATURE = b"\n''':' # hooknet shim:"
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9._+@%=,/-]*")
 LONGEST_SOCKET = 107
-COMPILED = "\n# compiled "
-WITHOUT_REFERENCES = 2
-"""The version of marshal's format that says nothing of what else this process knows: two installations are alike."""
-LASTING = ("candidate", "final")
-"""Releases of Python between which its bytecode stays the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +65,7 @@ def text(choices: Choices) -> str:
     ):
         written, count = re.subn(line, value, written, flags=re.MULTILINE)  # no path here has a backslash
         assert count == 1, line
-    return with_compiled(written.removesuffix("\n"), written)
-
-
-def with_compiled(written: str, source: str) -> str:
-    """`written` and a last line, `source` compiled. Without it where this Python's bytecode is of today only."""
-    if sys.version_info.releaselevel not in LASTING:
-        return written + "\n"
-    code = compile(source, "hooknet shim", "exec", dont_inherit=True, optimize=2)
-    ready = binascii.b2a_base64(marshal.dumps(code, WITHOUT_REFERENCES)).decode()
-    return f"{written}{COMPILED}{sys.implementation.cache_tag} {binascii.crc32(written.encode())} {ready}"
+    return with_compiled(written, choices.interpreter)
 
 
 def _refuse_odd(path: Path) -> None:

@@ -15,11 +15,15 @@ from hooknet.doctor.host import Line, Ran
 from hooknet.doctor.networks import Place
 from hooknet.install import units
 from hooknet.kernel.links import Parent
+from hooknet.shim.compiled import MARK
 from hooknet.shim.install import Choices, text
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from doctor_host import CNI_ANSWER, DAEMON, ETH0, FakeHost
+
+PYTHON = text(Choices(daemon=DAEMON)).rpartition(MARK)[2].partition(" ")[0]
+"""The interpreter for which shims are compiled here."""
 
 
 @pytest.fixture
@@ -35,6 +39,7 @@ def host(tmp_path: Path) -> FakeHost:
     found.answers = {
         "podman --version": Ran(0, "podman version 4.3.1\n"),
         "podman info": Ran(0, "cni\n"),
+        "/usr/bin/python3 -IS -c": Ran(0, PYTHON),
         "/": Ran(0, CNI_ANSWER),
         "nft": Ran(0, '{"nftables": []}'),
         "timedatectl": Ran(0, "yes\n"),

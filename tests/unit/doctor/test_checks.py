@@ -149,6 +149,18 @@ def test_a_plugin_that_does_not_run(host, findings, ran):
     assert "does not run" in found.what
 
 
+def test_a_plugin_whose_python_was_upgraded(host, findings):
+    host.answers["/usr/bin/python3 -IS -c"] = Ran(0, "cpython-399-00000000")
+    [found] = findings("shims")
+    assert (found.verdict, found.what) == (Verdict.NOTE, f"/{SHIM} compiles its text at every call")
+
+
+def test_a_plugin_that_was_changed_by_hand(host, findings):
+    host.write(SHIM, (host.tree / SHIM).read_text().replace("LIMIT = 1 << 20", "LIMIT = 1 << 21"), 0o755)
+    [found] = findings("shims")
+    assert "compiles its text at every call" in found.what
+
+
 def test_drop_ins_that_another_directory_hides(host, findings):
     host.write(
         "var/lib/hooknet/install.json",

@@ -7,7 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hooknet.shim.install import COMPILED, Choices, text
+from hooknet.shim.compiled import MARK
+from hooknet.shim.install import INTERPRETER, Choices, text
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def make_shim(request, folder, socket_path):
         defaults = {"daemon": Path("/opt/x/bin/hooknet"), "socket": socket_path}
         path = folder / name
         whole = text(Choices(**(defaults | choices)))
-        path.write_text(whole if request.param == "compiled" else whole.partition(COMPILED)[0])
+        assert (MARK in whole) == choices.get("interpreter", INTERPRETER).exists()
+        path.write_text(whole if request.param == "compiled" else whole.partition(MARK)[0])
         path.chmod(0o755)
         return path
 

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from hooknet.kernel.attributes import attributes
 
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
-ADDRESS, IFNAME, MTU, LINK, MASTER, LINKINFO, LINK_NETNSID = 1, 3, 4, 5, 10, 18, 37
-INFO_KIND, INFO_DATA, MACVLAN_MODE = 1, 2, 1
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_LINK_NETNSID = (
+    1,
+    3,
+    4,
+    5,
+    10,
+    18,
+    37,
+)
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
 
-BODY = struct.Struct("=BxHiII")  # struct ifinfomsg
+LINK_BODY = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,24 +62,24 @@ class LinkMessage:
 
 def read_link(data: bytes, offset: int) -> LinkMessage:
     """The link of a message whose body begins at `offset`. Raises struct.error for what is too short for one."""
-    family, type_, index, flags, _change = BODY.unpack_from(data, offset)
-    found = attributes(data, offset + BODY.size)
-    info = attributes(found.get(LINKINFO, b""))
-    kind = _text(info[INFO_KIND]) if INFO_KIND in info else None
-    details = attributes(info.get(INFO_DATA, b"")) if kind == "macvlan" else {}
+    family, type_, index, flags, _change = LINK_BODY.unpack_from(data, offset)
+    found = attributes(data, offset + LINK_BODY.size)
+    info = attributes(found.get(IFLA_LINKINFO, b""))
+    kind = _text(info[IFLA_INFO_KIND]) if IFLA_INFO_KIND in info else None
+    details = attributes(info.get(IFLA_INFO_DATA, b"")) if kind == "macvlan" else {}
     return LinkMessage(
         family=family,
         type=type_,
         index=index,
         flags=flags,
-        name=_text(found.get(IFNAME, b"")),
-        mac=found.get(ADDRESS, b"").hex(":"),
-        mtu=_number(found.get(MTU)) or 0,
-        master=_number(found.get(MASTER)),
-        lower=_number(found.get(LINK)),
-        lower_elsewhere=LINK_NETNSID in found,
+        name=_text(found.get(IFLA_IFNAME, b"")),
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
+        mtu=_number(found.get(IFLA_MTU)) or 0,
+        master=_number(found.get(IFLA_MASTER)),
+        lower=_number(found.get(IFLA_LINK)),
+        lower_elsewhere=IFLA_LINK_NETNSID in found,
         kind=kind,
-        mode=_number(details.get(MACVLAN_MODE)),
+        mode=_number(details.get(IFLA_MACVLAN_MODE)),
     )
 
 

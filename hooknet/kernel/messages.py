@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 
 from hooknet.dhcp.wire import mac_bytes
 from hooknet.kernel.attributes import attribute
-from hooknet.kernel.linkmessage import IFF_UP
+from hooknet.kernel.linkmessage import (
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_LINK,
+    IFLA_LINKINFO,
+    IFLA_MACVLAN_MODE,
+    IFLA_MTU,
+    LINK_BODY,
+)
 from hooknet.kernel.netlink import (
     CREATE,
     EXCL,
@@ -36,12 +47,8 @@ from hooknet.kernel.netlink import (
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-# struct ifinfomsg: family, type, index, flags, change
-LINK_BODY = struct.Struct("=BxHiII")
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
 IFLA_AF_SPEC, IFLA_NET_NS_FD, IFLA_EXT_MASK = 26, 28, 29
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFLA_MACVLAN_MODE, IFLA_MACVLAN_BC_QUEUE_LEN = 1, 7
+IFLA_MACVLAN_BC_QUEUE_LEN = 7
 SKIP_STATS = 8  # RTEXT_FILTER_SKIP_STATS: halves what has to be read
 IFLA_INET_CONF = 1
 ARP_ANNOUNCE, ARP_IGNORE, PROMOTE_SECONDARIES, ARP_NOTIFY = 18, 19, 20, 22  # IPV4_DEVCONF_

@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from hooknet.kernel.attributes import attribute, attributes
+from hooknet.kernel.messages import NUMBER, ROUTE_BODY, RTA_DST, RTA_GATEWAY, RTA_OIF
 from hooknet.kernel.netlink import RTM_GETNEIGH, RTM_GETROUTE, NetlinkRefusal, Request
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 
     from hooknet.kernel.netlink import Netlink
 
-ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg: family, length of the destination, …
 NEIGHBOUR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, index, state, flags, type
-RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
 NDA_DST, NDA_LLADDR = 1, 2
 HOST = 32
 RESOLVED = 0x02 | 0x08 | 0x10 | 0x80
@@ -36,7 +35,7 @@ def next_hop(netlink: Netlink, index: int, address: IPv4Address) -> str | None:
     """
     try:
         route = netlink.get_raw(_route_to(index, address))
-        gateway = attributes(route, ROUTE.size).get(RTA_GATEWAY, address.packed)
+        gateway = attributes(route, ROUTE_BODY.size).get(RTA_GATEWAY, address.packed)
         found = netlink.get_raw(_neighbour(index, gateway))
     except NetlinkRefusal:
         return None
@@ -46,8 +45,8 @@ def next_hop(netlink: Netlink, index: int, address: IPv4Address) -> str | None:
 
 
 def _route_to(index: int, address: IPv4Address) -> Request:
-    body = ROUTE.pack(socket.AF_INET, HOST, 0, 0, 0, 0, 0, 0, 0)
-    body += attribute(RTA_DST, address.packed) + attribute(RTA_OIF, struct.pack("=I", index))
+    body = ROUTE_BODY.pack(socket.AF_INET, HOST, 0, 0, 0, 0, 0, 0, 0)
+    body += attribute(RTA_DST, address.packed) + attribute(RTA_OIF, NUMBER.pack(index))
     return Request(body, RTM_GETROUTE)
 
 

@@ -1,8 +1,8 @@
 """One rtnetlink conversation over a plain socket: messages written by hand (`messages.py`) or by pyroute2.
 
-pyroute2's own sockets run an asyncio loop per thread and call; for the four changes of an ADD they cost 4.6
-ms, this costs 1.2 (docs/decisions/netlink-socket.md). Changes are sent together in one datagram; the kernel
-carries them out in order and answers each one, so a refusal in the middle does not hide the rest.
+pyroute2's own sockets run an asyncio loop per thread and call; for the four changes of an ADD they cost 4.6 ms, a
+plain socket with the same messages 1.2 (docs/decisions/netlink-socket.md). Changes are sent together in one datagram;
+the kernel carries them out in order and answers each one, so a refusal in the middle does not hide the rest.
 
 A dump that the kernel could not keep consistent (NLM_F_DUMP_INTR, EINTR) or that overran (ENOBUFS) is worth
 nothing and is made again (rfc3549, section 2.3.2; Documentation/userspace-api/netlink/intro.rst).

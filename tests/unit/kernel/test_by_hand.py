@@ -1,4 +1,4 @@
-"""Messages that are written by hand are those that pyroute2 writes."""
+"""Messages that are written by hand: pyroute2 reads in them what was meant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 import pytest
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, rtnl
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
@@ -16,7 +17,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from hooknet.kernel import messages, neighbours
 from hooknet.kernel.attributes import attributes as split
 from hooknet.kernel.messages import FOREVER
-from hooknet.kernel.netlink import HEADER
+from hooknet.kernel.netlink import HEADER, Request
 
 INDEX = 7
 MAC = "02:00:00:00:00:01"
@@ -154,3 +155,41 @@ def test_a_route(destination: IPv4Network, gateway: IPv4Address | None, metric: 
         wanted |= {"RTA_DST": str(destination.network_address)} if destination.prefixlen else {}
         wanted |= {"RTA_GATEWAY": str(gateway)} if gateway else {}
         assert attributes == wanted | ({"RTA_PRIORITY": metric} if metric else {})
+
+
+ADDRESS = IPv4Interface("192.0.2.9/24")
+MACVLAN: dict[str, Any] = {
+    "parent": 3, "netns_fd": 9, "ifname": "eth0", "mac": MAC, "mode": 4, "mtu": None, "bcqueuelen": None, "up": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "type_", "flags"),
+    [
+        (messages.new_macvlan(**MACVLAN), "RTM_NEWLINK", NLM_F_CREATE | NLM_F_EXCL),
+        (messages.del_link(INDEX), "RTM_DELLINK", 0),
+        (messages.get_link("eth0"), "RTM_GETLINK", 0),
+        (messages.get_links(), "RTM_GETLINK", 0),
+        (messages.set_link(INDEX, up=True), "RTM_SETLINK", 0),
+        (messages.set_switches(INDEX), "RTM_SETLINK", 0),
+        (messages.new_address(INDEX, ADDRESS, None, None, 60), "RTM_NEWADDR", NLM_F_CREATE | NLM_F_REPLACE),
+        (messages.del_address(INDEX, ADDRESS), "RTM_DELADDR", 0),
+        (messages.get_addresses(INDEX), "RTM_GETADDR", 0),
+        (
+            messages.new_route(INDEX, NETWORK, SERVER, 0, replace=False),
+            "RTM_NEWROUTE",
+            NLM_F_CREATE | NLM_F_EXCL,
+        ),
+        (
+            messages.new_route(INDEX, NETWORK, SERVER, 0, replace=True),
+            "RTM_NEWROUTE",
+            NLM_F_CREATE | NLM_F_REPLACE,
+        ),
+        (messages.del_route(INDEX, NETWORK, SERVER, 0), "RTM_DELROUTE", 0),
+        (messages.get_routes(), "RTM_GETROUTE", 0),
+        (neighbours._route_to(INDEX, SERVER), "RTM_GETROUTE", 0),
+        (neighbours._neighbour(INDEX, SERVER.packed), "RTM_GETNEIGH", 0),
+    ],
+)
+def test_each_message_has_its_type_and_its_flags(request_: Request, type_: str, flags: int) -> None:
+    assert (request_.type, request_.flags) == (getattr(rtnl, type_), flags)

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from hooknet.kernel.attributes import attribute, attributes
-from hooknet.kernel.linkmessage import BODY, LinkMessage, read_link
+from hooknet.kernel.linkmessage import LINK_BODY, LinkMessage, read_link
 
 NESTED = 0x8000
 
@@ -19,7 +19,7 @@ def number(value: int) -> bytes:
 
 def link(*found: bytes, flags: int = 0x10001, family: int = socket.AF_UNSPEC) -> LinkMessage:
     header = bytes(16)
-    return read_link(header + BODY.pack(family, 1, 7, flags, 0) + b"".join(found), len(header))
+    return read_link(header + LINK_BODY.pack(family, 1, 7, flags, 0) + b"".join(found), len(header))
 
 
 def test_a_macvlan_with_all_that_is_asked_of_it() -> None:

@@ -115,6 +115,7 @@ class Ground:
     def renew_every(self, seconds: int) -> None:
         """What is leased or renewed from now on is renewed after so many seconds."""
         self._times.write_text(f"option:T1,{seconds}\noption:T2,{seconds * 2}\n", encoding="ascii")
+        self.lan.server.log.mark()
         self.lan.server.process.signal(signal.SIGHUP)
         self.lan.server.process.wait_for(f"read {re.escape(str(self._times))}")
 

@@ -41,6 +41,16 @@ def test_no_daemon_is_told_whatever_came_on_stdin(shim, stdin):
     assert (error["cniVersion"], error["code"]) == ("1.1.0", 11)
 
 
+def test_an_error_that_nobody_reads_is_no_trace(shim):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "wb") as nobody:
+        ended = subprocess.run(
+            [shim], stdin=subprocess.DEVNULL, stdout=nobody, stderr=subprocess.PIPE, env=ADD, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
 def test_a_stale_socket_is_no_daemon(shim, socket_path):
     with FakeDaemon(socket_path, b""):
         pass

@@ -97,7 +97,7 @@ def outcome(seconds: float, out: bytes, err: bytes, word: bytes) -> Outcome:
         case "signal":
             problem = f"killed by {signal.Signals(int(number)).name}"
         case "timeout":
-            problem = f"killed with its children after {seconds:.3g} s"
+            problem = f"killed with its children after {round(seconds, 1):g} s"
         case "failed":
             problem = f"it can't be run: {os.strerror(int(number))}"
         case _:

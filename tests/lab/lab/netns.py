@@ -81,8 +81,8 @@ class Netns:
         return IPv4Address(routes[0]["gateway"]) if routes and "gateway" in routes[0] else None
 
     def ping(self, address: IPv4Address | str) -> bool:
-        """Whether the address answers (busybox's ping: one echo, one second)."""
-        return self.run("busybox", "ping", "-c1", "-W1", str(address), check=False).returncode == 0
+        """Whether the address answers (busybox's ping: one echo, two seconds)."""
+        return self.run("busybox", "ping", "-c1", "-W2", str(address), check=False).returncode == 0
 
     def delete(self) -> None:
         run(["ip", "netns", "delete", self.name], check=False)

@@ -93,24 +93,29 @@ class Action:
     why: str
 
 
+Suspect = tuple[AttachmentKey, int]
+"""An attachment and its generation: a container that is started again is not dead because it was before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The actions, and since when each suspicious container has been dead."""
 
     actions: tuple[Action, ...]
-    dead_since: Mapping[AttachmentKey, float]
+    dead_since: Mapping[Suspect, float]
 
 
 def plan(picture: Picture) -> Plan:
     """Decide. Pure: the same picture gives the same plan."""
     actions: list[Action] = []
-    dead: dict[AttachmentKey, float] = {}
+    dead: dict[Suspect, float] = {}
     for held in picture.held:
         if held.busy:
             continue
+        suspect = (held.record.key, held.record.generation)
         if is_dead(held.record, picture):
-            dead[held.record.key] = held.dead_since if held.dead_since is not None else picture.now
-        decided = _decide(held, picture, dead.get(held.record.key))
+            dead[suspect] = held.dead_since if held.dead_since is not None else picture.now
+        decided = _decide(held, picture, dead.get(suspect))
         if decided is not None:
             act, why = decided
             actions.append(Action(act, held.record.key, held.record.generation, why))

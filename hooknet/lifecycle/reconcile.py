@@ -18,7 +18,7 @@ from hooknet.lifecycle.detach import Detacher
 from hooknet.lifecycle.ending import Endings
 from hooknet.lifecycle.entries import Entry
 from hooknet.lifecycle.leases import Leases
-from hooknet.lifecycle.planner import Act, Action, Held, Known, Picture, Seen, plan
+from hooknet.lifecycle.planner import Act, Action, Held, Known, Picture, Seen, Suspect, plan
 from hooknet.lifecycle.ports import ContainerList
 from hooknet.lifecycle.restore import Restorer
 from hooknet.lifecycle.services import Services
@@ -42,7 +42,7 @@ class Reconciler:
         self._endings = endings
         self._restorer = restorer
         self._podman = podman
-        self._dead_since: dict[AttachmentKey, float] = {}
+        self._dead_since: dict[Suspect, float] = {}
         self._poke = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
 
@@ -91,7 +91,7 @@ class Reconciler:
                 record=entry.record,
                 busy=entry.is_being_answered or registry.keys.is_held(entry.key),
                 has_client=entry.client is not None,
-                dead_since=self._dead_since.get(entry.key),
+                dead_since=self._dead_since.get((entry.key, entry.generation)),
             )
             for entry in registry
         ]

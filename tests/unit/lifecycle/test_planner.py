@@ -90,7 +90,7 @@ def test_a_netns_that_cannot_be_looked_into_is_left_alone() -> None:
 def test_fault_25_a_dead_process_is_noted_first_and_released_after_a_whole_period() -> None:
     first = decide(podman=DEAD)
     assert first.actions == ()
-    assert first.dead_since == {RECORD.key: NOW}
+    assert first.dead_since == {(RECORD.key, RECORD.generation): NOW}
     almost = decide(podman=DEAD, dead_since=NOW - PERIOD + 1)
     assert almost.actions == ()
     assert acts(decide(podman=DEAD, dead_since=NOW - PERIOD)) == [Act.RELEASE]

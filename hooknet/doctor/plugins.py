@@ -76,11 +76,12 @@ def check_shim(host: Host, path: Path) -> Iterator[Finding]:
 
 def check_compiled(host: Host, path: Path, text: str) -> Iterator[Finding]:
     """Whether the shim is spared compiling its text at every call."""
-    ran = host.run(program(text, "PYTHON") or "", "-IS", "-c", NAME)
+    python = program(text, "PYTHON")
+    ran = host.run(python, "-IS", "-c", NAME) if python is not None else None
     if ran is not None and ran.code == 0 and not is_taken(text, ran.stdout):
         yield note(
             f"{path} compiles its text at every call",
-            why="Python was upgraded since it was installed, or it was changed by hand",
+            why="an older hooknet wrote it, Python was upgraded since, or it was changed by hand",
             todo="hooknet install, which has it compiled again",
         )
 
